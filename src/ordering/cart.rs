@@ -1,0 +1,560 @@
+//! One call's cart: what is staged, what is confirmed, and whether the caller has said yes to it.
+//!
+//! Pure. Time is the caller's turn, a number that the bridge counts up whenever the caller was heard: a yes counts
+//! only if the caller had a turn between the question and the yes, whatever the agent claims. The cart does not know
+//! the menu (lines arrive checked) and never becomes an order by itself.
+
+use std::str::FromStr;
+
+use super::money::Money;
+use super::order::{Item, drinks, total};
+
+/// How often the caller had been heard when a request was made. Only compared, never computed with here.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Turn(pub u64);
+
+impl Turn {
+    /// The caller was heard once more.
+    pub fn next(self) -> Turn {
+        Turn(self.0.saturating_add(1))
+    }
+}
+
+/// When the whole cart is read back and confirmed once more before it is ordered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FinalConfirmation {
+    /// Also a cart of a single line.
+    Always,
+    /// Unless its only line was itself confirmed last.
+    #[default]
+    MultiItem,
+    /// Never; but a changed line still needs a turn of the caller after the change.
+    Never,
+}
+
+impl FromStr for FinalConfirmation {
+    type Err = UnknownFinalConfirmation;
+
+    fn from_str(text: &str) -> Result<Self, UnknownFinalConfirmation> {
+        match text {
+            "always" => Ok(Self::Always),
+            "multi_item" => Ok(Self::MultiItem),
+            "never" => Ok(Self::Never),
+            _ => Err(UnknownFinalConfirmation),
+        }
+    }
+}
+
+/// A text that names no [`FinalConfirmation`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected always, multi_item or never")]
+pub struct UnknownFinalConfirmation;
+
+/// Why the cart did not do it; it is as it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CartError {
+    /// A staged drink waits for the caller's yes or no.
+    #[error("There is still a drink to confirm.")]
+    PendingItem,
+    /// Nothing is staged.
+    #[error("No pending drink to confirm.")]
+    NoPendingItem,
+    /// The caller has not been heard since what they would be saying yes to.
+    #[error("The caller has not said yes to that yet.")]
+    NeedsConfirmation,
+    /// Too many drinks.
+    #[error("We can make at most {limit} drinks in one order.")]
+    Limit {
+        /// Drinks an order may have.
+        limit: u32,
+    },
+    /// There is no such line.
+    #[error("There is no drink number {index} in the cart.")]
+    BadIndex {
+        /// Counted from 0.
+        index: usize,
+        /// How many lines there are.
+        lines: usize,
+    },
+    /// There is nothing to order.
+    #[error("The cart is empty.")]
+    EmptyCart,
+}
+
+/// The cart of one call.
+#[derive(Debug, Clone)]
+pub struct Cart {
+    limit: u32,
+    lines: Vec<Item>,
+    pending: Option<Pending>,
+    revision: u64,
+    last_change: LastChange,
+    /// The turn of the first read-back since the last change of a line.
+    read_back: Option<Turn>,
+    /// The turn of the last staging or change: no yes from before it counts.
+    last_question: Turn,
+    /// The turn of the last change to a confirmed line since the cart was last empty.
+    last_modified: Option<Turn>,
+}
+
+#[derive(Debug, Clone)]
+struct Pending {
+    item: Item,
+    /// The turn in which it was staged or last updated.
+    since: Turn,
+}
+
+/// What happened to the lines last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LastChange {
+    /// Nothing since the cart was empty, or a line was removed or changed.
+    Other,
+    /// A line came in by the caller's yes to it.
+    Confirmed,
+}
+
+impl Cart {
+    /// An empty cart that takes so many drinks.
+    pub fn new(limit: u32) -> Cart {
+        Cart {
+            limit,
+            lines: Vec::new(),
+            pending: None,
+            revision: 0,
+            last_change: LastChange::Other,
+            read_back: None,
+            last_question: Turn::default(),
+            last_modified: None,
+        }
+    }
+
+    /// The confirmed lines.
+    pub fn items(&self) -> &[Item] {
+        &self.lines
+    }
+
+    /// The staged drink.
+    pub fn pending(&self) -> Option<&Item> {
+        self.pending.as_ref().map(|pending| &pending.item)
+    }
+
+    /// Confirmed drinks, counting quantities.
+    pub fn drinks(&self) -> u32 {
+        drinks(&self.lines)
+    }
+
+    /// What the confirmed lines cost.
+    pub fn total(&self) -> Money {
+        total(&self.lines)
+    }
+
+    /// Counts up with every change of the lines and with every checkout: the same revision is the same cart.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// Stages a drink. It is not in the cart before the caller has confirmed it.
+    ///
+    /// # Errors
+    /// [`CartError::PendingItem`] while another is staged, [`CartError::Limit`].
+    pub fn stage(&mut self, item: Item, turn: Turn) -> Result<&Item, CartError> {
+        if self.pending.is_some() {
+            return Err(CartError::PendingItem);
+        }
+        self.put_pending(item, turn)
+    }
+
+    /// Replaces the staged drink by a changed one; a yes to the old one no longer counts.
+    ///
+    /// # Errors
+    /// [`CartError::NoPendingItem`], [`CartError::Limit`].
+    pub fn update_pending(&mut self, item: Item, turn: Turn) -> Result<&Item, CartError> {
+        if self.pending.is_none() {
+            return Err(CartError::NoPendingItem);
+        }
+        self.put_pending(item, turn)
+    }
+
+    /// Takes the staged drink into the cart.
+    ///
+    /// # Errors
+    /// [`CartError::NoPendingItem`]; [`CartError::NeedsConfirmation`] when the caller was not heard since it was
+    /// staged or updated.
+    pub fn confirm_pending(&mut self, turn: Turn) -> Result<&Item, CartError> {
+        let pending = self.pending.take_if(|pending| turn > pending.since);
+        let Some(pending) = pending else {
+            return Err(match self.pending {
+                Some(_) => CartError::NeedsConfirmation,
+                None => CartError::NoPendingItem,
+            });
+        };
+        self.changed(LastChange::Confirmed);
+        self.lines.push(pending.item);
+        Ok(&self.lines[self.lines.len() - 1])
+    }
+
+    /// Drops the staged drink, if there is one.
+    pub fn clear_pending(&mut self) -> Option<Item> {
+        self.pending.take().map(|pending| pending.item)
+    }
+
+    /// Notes that the agent was given the whole cart to read out, in this turn.
+    pub fn read_back(&mut self, turn: Turn) {
+        // The first one counts: a caller who answered it need not answer the agent's looking again.
+        self.read_back.get_or_insert(turn);
+    }
+
+    /// Whether the lines were read back as they are now.
+    pub fn was_read_back(&self) -> bool {
+        self.read_back.is_some()
+    }
+
+    /// Takes a line out.
+    ///
+    /// # Errors
+    /// [`CartError::BadIndex`].
+    pub fn remove(&mut self, index: usize, turn: Turn) -> Result<Item, CartError> {
+        self.line(index)?;
+        self.changed(LastChange::Other);
+        self.last_question = self.last_question.max(turn);
+        let removed = self.lines.remove(index);
+        if self.lines.is_empty() {
+            self.last_modified = None;
+        }
+        Ok(removed)
+    }
+
+    /// Replaces a line by a changed one; an old yes no longer covers it. The very same drink is no change.
+    ///
+    /// # Errors
+    /// [`CartError::BadIndex`], [`CartError::Limit`].
+    pub fn modify(&mut self, index: usize, item: Item, turn: Turn) -> Result<&Item, CartError> {
+        let before = self.line(index)?;
+        if *before != item {
+            let others = self.drinks().saturating_sub(before.quantity);
+            let pending = self.pending().map_or(0, |item| item.quantity);
+            self.check_limit(others.saturating_add(pending).saturating_add(item.quantity))?;
+            self.changed(LastChange::Other);
+            self.last_question = self.last_question.max(turn);
+            self.last_modified = self.last_modified.max(Some(turn));
+            self.lines[index] = item;
+        }
+        self.line(index)
+    }
+
+    /// A line.
+    ///
+    /// # Errors
+    /// [`CartError::BadIndex`].
+    pub fn line(&self, index: usize) -> Result<&Item, CartError> {
+        self.lines.get(index).ok_or(CartError::BadIndex { index, lines: self.lines.len() })
+    }
+
+    /// Whether the caller has said yes to the cart as it is. `confirmed` is the agent's claim that they said yes to
+    /// the whole order; it counts only after a read-back that the caller had a turn to answer.
+    ///
+    /// # Errors
+    /// [`CartError::EmptyCart`], [`CartError::PendingItem`], [`CartError::NeedsConfirmation`].
+    pub fn may_order(&self, turn: Turn, confirmed: bool, policy: FinalConfirmation) -> Result<(), CartError> {
+        if self.pending.is_some() {
+            return Err(CartError::PendingItem);
+        }
+        if self.lines.is_empty() {
+            return Err(CartError::EmptyCart);
+        }
+        let one_line_just_confirmed = self.lines.len() == 1 && self.last_change == LastChange::Confirmed;
+        let whole_order_confirmed =
+            confirmed && turn > self.last_question && self.read_back.is_some_and(|read_back| turn > read_back);
+        let yes = match policy {
+            FinalConfirmation::Always => whole_order_confirmed,
+            FinalConfirmation::MultiItem => one_line_just_confirmed || whole_order_confirmed,
+            FinalConfirmation::Never => self.last_modified.is_none_or(|modified| turn > modified),
+        };
+        if yes { Ok(()) } else { Err(CartError::NeedsConfirmation) }
+    }
+
+    /// Empties the cart once its order is saved. Until then nothing is taken out, so that a save that fails leaves the
+    /// cart – and its revision – as they were.
+    pub fn ordered(&mut self) -> Vec<Item> {
+        self.changed(LastChange::Other);
+        self.last_modified = None;
+        std::mem::take(&mut self.lines)
+    }
+
+    fn put_pending(&mut self, item: Item, turn: Turn) -> Result<&Item, CartError> {
+        self.check_limit(self.drinks().saturating_add(item.quantity))?;
+        self.last_question = self.last_question.max(turn);
+        Ok(&self.pending.insert(Pending { item, since: turn }).item)
+    }
+
+    fn check_limit(&self, drinks: u32) -> Result<(), CartError> {
+        if drinks > self.limit { Err(CartError::Limit { limit: self.limit }) } else { Ok(()) }
+    }
+
+    fn changed(&mut self, change: LastChange) {
+        self.revision += 1;
+        self.last_change = change;
+        self.read_back = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ordering::order::Choice;
+    use FinalConfirmation::{Always, MultiItem, Never};
+    use proptest::prelude::*;
+
+    fn tea(quantity: u32) -> Item {
+        Item {
+            fields: vec![("flavor".into(), Choice::One("taro milk tea".into()))],
+            quantity,
+            price: Money::from_cents(550),
+            note: None,
+        }
+    }
+
+    /// A cart whose lines were each confirmed in the turn after they were staged, and the turn it is now.
+    fn cart_of(quantities: &[u32]) -> (Cart, u64) {
+        let mut cart = Cart::new(10);
+        let mut turn = 1;
+        for &quantity in quantities {
+            cart.stage(tea(quantity), Turn(turn)).unwrap();
+            turn += 1;
+            cart.confirm_pending(Turn(turn)).unwrap();
+        }
+        (cart, turn)
+    }
+
+    #[test]
+    fn nothing_gets_in_without_a_turn_of_the_caller() {
+        let mut cart = Cart::new(10);
+        assert_eq!(cart.confirm_pending(Turn(9)), Err(CartError::NoPendingItem));
+        cart.stage(tea(1), Turn(3)).unwrap();
+        assert_eq!(cart.confirm_pending(Turn(3)), Err(CartError::NeedsConfirmation));
+        assert_eq!(cart.confirm_pending(Turn(2)), Err(CartError::NeedsConfirmation));
+        assert_eq!(cart.stage(tea(1), Turn(4)), Err(CartError::PendingItem));
+        cart.update_pending(tea(2), Turn(4)).unwrap();
+        assert_eq!(cart.confirm_pending(Turn(4)), Err(CartError::NeedsConfirmation));
+        assert_eq!(cart.items(), []);
+        assert_eq!(cart.confirm_pending(Turn(5)).map(|item| item.quantity), Ok(2));
+        assert_eq!((cart.drinks(), cart.total(), cart.revision()), (2, Money::from_cents(1100), 1));
+    }
+
+    #[test]
+    fn a_cleared_drink_is_gone() {
+        let mut cart = Cart::new(10);
+        assert_eq!(cart.clear_pending(), None);
+        cart.stage(tea(1), Turn(1)).unwrap();
+        assert_eq!(cart.clear_pending(), Some(tea(1)));
+        assert_eq!(cart.confirm_pending(Turn(2)), Err(CartError::NoPendingItem));
+        assert_eq!(cart.update_pending(tea(1), Turn(2)), Err(CartError::NoPendingItem));
+    }
+
+    #[test]
+    fn one_line_is_ordered_on_its_own_yes() {
+        let (cart, now) = cart_of(&[2]);
+        assert_eq!(cart.may_order(Turn(now), false, MultiItem), Ok(()));
+        assert_eq!(cart.may_order(Turn(now), false, Never), Ok(()));
+        assert_eq!(cart.may_order(Turn(now), true, Always), Err(CartError::NeedsConfirmation));
+    }
+
+    #[test]
+    fn several_lines_are_read_back_and_confirmed() {
+        let (mut cart, now) = cart_of(&[1, 1]);
+        let needs = Err(CartError::NeedsConfirmation);
+        assert_eq!(cart.may_order(Turn(now + 1), true, MultiItem), needs, "never read back");
+        cart.read_back(Turn(now));
+        assert_eq!(cart.may_order(Turn(now), true, MultiItem), needs, "the caller was not heard");
+        assert_eq!(cart.may_order(Turn(now + 1), false, MultiItem), needs, "the caller did not say yes");
+        assert_eq!(cart.may_order(Turn(now + 1), true, MultiItem), Ok(()));
+        assert_eq!(cart.may_order(Turn(now + 1), true, Always), Ok(()));
+        cart.read_back(Turn(now + 1));
+        assert_eq!(cart.may_order(Turn(now + 1), true, MultiItem), Ok(()), "looked again, same cart");
+        assert_eq!(cart.may_order(Turn(now), false, Never), Ok(()));
+    }
+
+    #[test]
+    fn an_old_yes_does_not_cover_a_change() {
+        let needs = Err(CartError::NeedsConfirmation);
+        let (mut cart, now) = cart_of(&[1]);
+        cart.modify(0, tea(2), Turn(now)).unwrap();
+        for policy in [Always, MultiItem, Never] {
+            assert_eq!(cart.may_order(Turn(now), true, policy), needs, "{policy:?}");
+        }
+        assert_eq!(cart.may_order(Turn(now + 1), true, MultiItem), needs, "never read back");
+        assert_eq!(cart.may_order(Turn(now + 1), false, Never), Ok(()));
+        cart.read_back(Turn(now));
+        assert_eq!(cart.may_order(Turn(now + 1), true, MultiItem), Ok(()));
+
+        cart.stage(tea(1), Turn(now + 1)).unwrap();
+        assert_eq!(cart.may_order(Turn(now + 2), true, Never), Err(CartError::PendingItem));
+        cart.clear_pending();
+        assert_eq!(cart.may_order(Turn(now + 1), true, MultiItem), needs, "a yes from before the staging");
+        assert_eq!(cart.may_order(Turn(now + 2), true, MultiItem), Ok(()));
+
+        let (mut cart, now) = cart_of(&[1, 2]);
+        cart.remove(1, Turn(now)).unwrap();
+        assert_eq!(cart.may_order(Turn(now + 1), true, MultiItem), needs, "the remaining line is a new cart");
+    }
+
+    #[test]
+    fn the_same_drink_again_is_no_change() {
+        let (mut cart, now) = cart_of(&[1]);
+        let revision = cart.revision();
+        cart.modify(0, tea(1), Turn(now)).unwrap();
+        assert_eq!(cart.revision(), revision);
+        assert_eq!(cart.may_order(Turn(now), false, MultiItem), Ok(()));
+    }
+
+    #[test]
+    fn limits_count_quantities_and_the_staged_drink() {
+        let (mut cart, now) = cart_of(&[4, 4]);
+        let limit = CartError::Limit { limit: 10 };
+        assert_eq!(cart.stage(tea(3), Turn(now)), Err(limit));
+        cart.stage(tea(2), Turn(now)).unwrap();
+        assert_eq!(cart.update_pending(tea(3), Turn(now)), Err(limit));
+        assert_eq!(cart.modify(0, tea(5), Turn(now)), Err(limit));
+        cart.modify(0, tea(3), Turn(now)).unwrap();
+        cart.update_pending(tea(3), Turn(now)).unwrap();
+        assert_eq!(Cart::new(10).stage(tea(u32::MAX), Turn(1)), Err(limit));
+    }
+
+    #[test]
+    fn lines_that_are_not_there_cannot_be_touched() {
+        let (mut cart, now) = cart_of(&[1]);
+        let bad = CartError::BadIndex { index: 1, lines: 1 };
+        assert_eq!(cart.remove(1, Turn(now)), Err(bad));
+        assert_eq!(cart.modify(1, tea(1), Turn(now)), Err(bad));
+    }
+
+    #[test]
+    fn a_checkout_empties_the_cart_and_is_a_new_revision() {
+        let (mut cart, now) = cart_of(&[1, 2]);
+        let revision = cart.revision();
+        assert_eq!(cart.ordered(), [tea(1), tea(2)]);
+        assert!(cart.revision() > revision);
+        assert_eq!(cart.may_order(Turn(now + 9), true, Never), Err(CartError::EmptyCart));
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Heard,
+        Stage(u32),
+        Update(u32),
+        Confirm,
+        Clear,
+        ReadBack,
+        Remove(usize),
+        Modify(usize, u32),
+        Order(bool),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            Just(Step::Heard),
+            (0_u32..6).prop_map(Step::Stage),
+            (0_u32..6).prop_map(Step::Update),
+            Just(Step::Confirm),
+            Just(Step::Clear),
+            Just(Step::ReadBack),
+            (0_usize..3).prop_map(Step::Remove),
+            (0_usize..3, 1_u32..6).prop_map(|(index, quantity)| Step::Modify(index, quantity)),
+            any::<bool>().prop_map(Step::Order),
+        ]
+    }
+
+    proptest! {
+        /// The rules once more, by brute force over the whole history instead of by the cart's bookkeeping.
+        #[test]
+        fn no_sequence_of_requests_orders_what_was_not_confirmed(steps in prop::collection::vec(step(), 0..60)) {
+            let mut cart = Cart::new(10);
+            let mut turn = 0;
+            let mut model: Vec<u32> = Vec::new();
+            let mut pending: Option<(u32, u64)> = None;
+            // (turn, what) of everything that happened to the lines or was read out.
+            let mut history: Vec<(u64, &str)> = Vec::new();
+            for step in steps {
+                let now = Turn(turn);
+                match step {
+                    Step::Heard => turn += 1,
+                    Step::Stage(quantity) => if cart.stage(tea(quantity), now).is_ok() {
+                        prop_assert!(pending.is_none());
+                        pending = Some((quantity, turn));
+                        history.push((turn, "asked"));
+                    },
+                    Step::Update(quantity) => if cart.update_pending(tea(quantity), now).is_ok() {
+                        prop_assert!(pending.is_some());
+                        pending = Some((quantity, turn));
+                        history.push((turn, "asked"));
+                    },
+                    Step::Confirm => if cart.confirm_pending(now).is_ok() {
+                        let (quantity, since) = pending.take().unwrap();
+                        prop_assert!(since < turn, "in the cart without a turn of the caller");
+                        model.push(quantity);
+                        history.push((turn, "confirmed"));
+                    },
+                    Step::Clear => {
+                        cart.clear_pending();
+                        pending = None;
+                    }
+                    Step::ReadBack => {
+                        cart.read_back(now);
+                        history.push((turn, "read back"));
+                    }
+                    Step::Remove(index) => if cart.remove(index, now).is_ok() {
+                        model.remove(index);
+                        history.push((turn, "changed"));
+                    },
+                    Step::Modify(index, quantity) => {
+                        let before = model.get(index).copied();
+                        if cart.modify(index, tea(quantity), now).is_ok() && before != Some(quantity) {
+                            model[index] = quantity;
+                            history.push((turn, "changed"));
+                        }
+                    }
+                    Step::Order(confirmed) => {
+                        let changes = |what: &str| what == "confirmed" || what == "changed";
+                        let last = history.iter().rposition(|&(_, what)| changes(what));
+                        let since = last.map_or(&history[..], |last| &history[last + 1..]);
+                        let answered = since.iter().any(|&(at, what)| what == "read back" && at < turn)
+                            && history.iter().all(|&(at, what)| what == "read back" || what == "confirmed" || at < turn);
+                        let own_yes = model.len() == 1 && last.is_some_and(|last| history[last].1 == "confirmed");
+                        let may = pending.is_none() && !model.is_empty();
+                        prop_assert_eq!(cart.may_order(now, confirmed, Always).is_ok(), may && confirmed && answered);
+                        prop_assert_eq!(
+                            cart.may_order(now, confirmed, MultiItem).is_ok(),
+                            may && (own_yes || (confirmed && answered))
+                        );
+                    }
+                }
+                prop_assert_eq!(cart.items().iter().map(|item| item.quantity).collect::<Vec<_>>(), &model[..]);
+                prop_assert_eq!(cart.total().cents(), 550 * i64::from(model.iter().sum::<u32>()));
+                prop_assert!(cart.drinks() + cart.pending().map_or(0, |item| item.quantity) <= 10);
+            }
+        }
+
+        #[test]
+        fn every_change_is_a_new_revision(steps in prop::collection::vec(step(), 0..40)) {
+            let mut cart = Cart::new(10);
+            let mut turn = 0;
+            for step in steps {
+                let (before, revision) = (cart.items().to_vec(), cart.revision());
+                let now = Turn(turn);
+                match step {
+                    Step::Heard => turn += 1,
+                    Step::Stage(quantity) => drop(cart.stage(tea(quantity), now).cloned()),
+                    Step::Update(quantity) => drop(cart.update_pending(tea(quantity), now).cloned()),
+                    Step::Confirm => drop(cart.confirm_pending(now).cloned()),
+                    Step::Clear => drop(cart.clear_pending()),
+                    Step::ReadBack => cart.read_back(now),
+                    Step::Remove(index) => drop(cart.remove(index, now)),
+                    Step::Modify(index, quantity) => drop(cart.modify(index, tea(quantity), now).cloned()),
+                    Step::Order(_) => drop(cart.ordered()),
+                }
+                prop_assert!(cart.revision() >= revision);
+                prop_assert!(cart.items() == before || cart.revision() > revision);
+            }
+        }
+    }
+}

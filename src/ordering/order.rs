@@ -1,0 +1,758 @@
+//! An order and its lines, and how both are written as JSON.
+//!
+//! It does not know the menu that an order was made from: a line carries its own words and its own price, so an order
+//! still reads the same after the menu has changed.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::fmt::Write as _;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::de::{self, MapAccess, Visitor};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest, Sha256};
+
+use super::money::Money;
+use super::phone_number::PhoneNumber;
+use super::status::OrderStatus;
+
+/// An order as it is stored, shown and sent. Its JSON has the keys in the order of the fields, with `created_at`
+/// written twice: as epoch seconds and, under `timestamp`, in ISO 8601.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(into = "Wire", try_from = "Wire")]
+pub struct Order {
+    /// `ORD-{shop}-{n}` or, over the API, the orderer's own; never changes and is never given again.
+    pub order_id: OrderId,
+    /// What the customer is told.
+    pub order_number: OrderNumber,
+    /// The shop it was placed at.
+    pub shop_id: String,
+    /// How it came in.
+    pub channel: Channel,
+    /// Where it stands.
+    pub status: OrderStatus,
+    /// Counts up with every change, from 1.
+    pub version: u64,
+    /// Whom to call out at the counter.
+    pub name: Option<String>,
+    /// Whom to text.
+    pub phone: Option<PhoneNumber>,
+    /// Whoever ordered: the caller's own id, or else the phone number.
+    pub customer_id: Option<String>,
+    /// What the customer asked for beside the menu.
+    pub notes: Option<String>,
+    /// The lines.
+    pub items: Vec<Item>,
+    /// What it costs.
+    pub total: Money,
+    /// The call it was placed on.
+    pub call_sid: Option<String>,
+    /// When it should be ready.
+    pub estimated_ready_time: Option<Timestamp>,
+    /// Whatever the orderer attached.
+    pub metadata: serde_json::Map<String, serde_json::Value>,
+    /// When it was placed.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// Every status it has had, oldest first.
+    pub history: Vec<HistoryEntry>,
+}
+
+impl Order {
+    /// How many drinks it holds: the sum of the lines' quantities.
+    pub fn drinks(&self) -> u32 {
+        drinks(&self.items)
+    }
+}
+
+/// How many drinks these lines hold.
+pub fn drinks(items: &[Item]) -> u32 {
+    items.iter().fold(0, |drinks, item| drinks.saturating_add(item.quantity))
+}
+
+/// What these lines cost.
+pub fn total(items: &[Item]) -> Money {
+    items.iter().map(Item::subtotal).sum()
+}
+
+/// The instant as an order's JSON can hold it: whole microseconds. A time that goes into an order is cut to this
+/// first, so that an order read back equals the one that was saved.
+pub fn stored_instant(at: Timestamp) -> Timestamp {
+    Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at)
+}
+
+/// A customer's words as one line without control characters; `None` when nothing is left of them.
+///
+/// # Errors
+/// More than `longest` characters.
+pub fn one_line(text: &str, longest: usize) -> Result<Option<String>, TooLong> {
+    let visible: String = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+    let visible = visible.split_whitespace().collect::<Vec<_>>().join(" ");
+    if visible.chars().count() > longest {
+        return Err(TooLong);
+    }
+    Ok((!visible.is_empty()).then_some(visible))
+}
+
+/// More words than there is room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the text is too long")]
+pub struct TooLong;
+
+/// An order's name for ever: `[A-Za-z0-9_-]{1,64}`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct OrderId(String);
+
+impl OrderId {
+    /// The `n`th order of a shop: `ORD-main-42`. The shop's id has been checked where the configuration was read.
+    pub fn numbered(shop_id: &str, n: u64) -> OrderId {
+        OrderId(format!("ORD-{shop_id}-{n}"))
+    }
+
+    /// The `n` of an id that this shop gives itself, `None` for one that an orderer brought along. Ids that look like
+    /// ours but whose number does not fit count as ours, with the largest number: nobody may bring one.
+    pub fn number_at(&self, shop_id: &str) -> Option<u64> {
+        let digits = self.0.strip_prefix("ORD-")?.strip_prefix(shop_id)?.strip_prefix('-')?;
+        let ours = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        ours.then(|| digits.parse().unwrap_or(u64::MAX))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for OrderId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl FromStr for OrderId {
+    type Err = BadIdentifier;
+
+    fn from_str(text: &str) -> Result<OrderId, BadIdentifier> {
+        OrderId::try_from(text.to_owned())
+    }
+}
+
+impl TryFrom<String> for OrderId {
+    type Error = BadIdentifier;
+
+    fn try_from(text: String) -> Result<OrderId, BadIdentifier> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+        if (1..=64).contains(&text.len()) && text.bytes().all(allowed) {
+            Ok(OrderId(text))
+        } else {
+            Err(BadIdentifier::OrderId)
+        }
+    }
+}
+
+/// What a customer is told and shown: 1000 to 9999, or five digits when none of those is free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "Cow<'_, str>")]
+pub struct OrderNumber(u32);
+
+impl OrderNumber {
+    /// A number of four or five digits.
+    pub fn new(number: u32) -> Option<OrderNumber> {
+        (1000..=99_999).contains(&number).then_some(OrderNumber(number))
+    }
+
+    /// Digit by digit, for a voice to read: `4, 7, 8, 2`.
+    pub fn spoken(self) -> String {
+        let digits: Vec<String> = self.to_string().chars().map(String::from).collect();
+        digits.join(", ")
+    }
+}
+
+impl fmt::Display for OrderNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl From<OrderNumber> for String {
+    fn from(number: OrderNumber) -> String {
+        number.to_string()
+    }
+}
+
+impl FromStr for OrderNumber {
+    type Err = BadIdentifier;
+
+    fn from_str(text: &str) -> Result<OrderNumber, BadIdentifier> {
+        // `u32::from_str` alone would take a sign.
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse().ok().filter(|_| digits).and_then(OrderNumber::new).ok_or(BadIdentifier::OrderNumber)
+    }
+}
+
+impl TryFrom<Cow<'_, str>> for OrderNumber {
+    type Error = BadIdentifier;
+
+    fn try_from(text: Cow<'_, str>) -> Result<OrderNumber, BadIdentifier> {
+        text.parse()
+    }
+}
+
+/// A text that is not what it should name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadIdentifier {
+    /// Not an order id.
+    #[error("an order id has 1 to 64 characters out of A-Z, a-z, 0-9, _ and -")]
+    OrderId,
+    /// Not an order number.
+    #[error("an order number has four or five digits and does not start with 0")]
+    OrderNumber,
+    /// Not a channel.
+    #[error("a channel is phone, web or api")]
+    Channel,
+}
+
+/// How an order came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", try_from = "Cow<'_, str>")]
+pub enum Channel {
+    /// A call.
+    Phone,
+    /// The web menu.
+    Web,
+    /// Another program.
+    Api,
+}
+
+impl Channel {
+    /// The wire name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Channel::Phone => "phone",
+            Channel::Web => "web",
+            Channel::Api => "api",
+        }
+    }
+}
+
+impl fmt::Display for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Reads a wire name; `ai`, another system's word, is the phone.
+impl FromStr for Channel {
+    type Err = BadIdentifier;
+
+    fn from_str(text: &str) -> Result<Channel, BadIdentifier> {
+        match text {
+            "phone" | "ai" => Ok(Channel::Phone),
+            "web" => Ok(Channel::Web),
+            "api" => Ok(Channel::Api),
+            _ => Err(BadIdentifier::Channel),
+        }
+    }
+}
+
+impl TryFrom<Cow<'_, str>> for Channel {
+    type Error = BadIdentifier;
+
+    fn try_from(text: Cow<'_, str>) -> Result<Channel, BadIdentifier> {
+        text.parse()
+    }
+}
+
+/// One status that an order has had.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryEntry {
+    /// The status it entered.
+    pub status: OrderStatus,
+    /// When.
+    #[serde(with = "instant")]
+    pub at: Timestamp,
+    /// Who caused it: `phone`, `staff`, `api` …
+    pub by: String,
+}
+
+/// What was chosen in one field of the menu.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Choice {
+    /// Exactly one option.
+    One(String),
+    /// Any number of options, in menu order.
+    Many(Vec<String>),
+}
+
+/// One line of an order or a cart: a drink, as often as `quantity` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// The menu's own fields, base first, in menu order.
+    pub fields: Vec<(String, Choice)>,
+    /// How many of it; at least 1.
+    pub quantity: u32,
+    /// What one of it costs.
+    pub price: Money,
+    /// What was asked for beside the menu.
+    pub note: Option<String>,
+}
+
+impl Item {
+    /// The keys of a line's JSON that no menu field may use.
+    pub const OWN_KEYS: [&str; 4] = ["quantity", "price", "subtotal", "note"];
+
+    /// What was chosen in a field.
+    pub fn choice(&self, field: &str) -> Option<&Choice> {
+        self.fields.iter().find_map(|(name, choice)| (name == field).then_some(choice))
+    }
+
+    /// What the whole line costs.
+    pub fn subtotal(&self) -> Money {
+        self.price * self.quantity
+    }
+}
+
+/// The menu's own fields, then `quantity`, `price` (each), `subtotal`, and `note` where there is one.
+impl Serialize for Item {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (field, choice) in &self.fields {
+            map.serialize_entry(field, choice)?;
+        }
+        map.serialize_entry("quantity", &self.quantity)?;
+        map.serialize_entry("price", &self.price)?;
+        map.serialize_entry("subtotal", &self.subtotal())?;
+        if let Some(note) = &self.note {
+            map.serialize_entry("note", note)?;
+        }
+        map.end()
+    }
+}
+
+/// Reads our own spelling, without a menu: a string is one option, an array is many.
+impl<'de> Deserialize<'de> for Item {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Item, D::Error> {
+        deserializer.deserialize_map(Line)
+    }
+}
+
+struct Line;
+
+impl<'de> Visitor<'de> for Line {
+    type Value = Item;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a line of an order")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Item, A::Error> {
+        let mut fields: Vec<(String, Choice)> = Vec::new();
+        let (mut quantity, mut price, mut subtotal, mut note) = (None, None, None, None);
+        while let Some(key) = map.next_key::<String>()? {
+            match key.as_str() {
+                "quantity" => quantity = Some(map.next_value::<u32>()?),
+                "price" => price = Some(map.next_value::<Money>()?),
+                "subtotal" => subtotal = Some(map.next_value::<Money>()?),
+                "note" => note = map.next_value::<Option<String>>()?,
+                _ if fields.iter().any(|(name, _)| *name == key) => {
+                    return Err(de::Error::custom(format_args!("field {key:?} appears twice in one line")));
+                }
+                _ => {
+                    let choice = map.next_value()?;
+                    fields.push((key, choice));
+                }
+            }
+        }
+        let quantity = quantity.ok_or_else(|| de::Error::missing_field("quantity"))?;
+        let price = price.ok_or_else(|| de::Error::missing_field("price"))?;
+        let item = Item { fields, quantity, price, note };
+        if item.quantity == 0 {
+            return Err(de::Error::custom("a line with quantity 0"));
+        }
+        if subtotal.is_some_and(|subtotal| subtotal != item.subtotal()) {
+            return Err(de::Error::custom("a line whose subtotal is not its price times its quantity"));
+        }
+        Ok(item)
+    }
+}
+
+/// A digest that is equal for two orders of the same drinks by the same customer at the same shop: 64 hexadecimal
+/// digits.
+///
+/// It is the SHA-256 of the JSON text `["bobarista-order-1", shop_id, customer, lines]`. `lines` holds
+/// `[fields, note, quantity]` for each different drink, where `fields` is the list of `[name, choice]` sorted by name,
+/// with the options of a many-choice sorted; equal drinks are one line with the quantities added up, and the lines are
+/// sorted. So the order of lines and of options does not matter, and two lines of one drink equal one line of two.
+/// Prices are left out: the same drinks are the same drinks after a price has changed.
+pub fn fingerprint(shop_id: &str, customer: &str, items: &[Item]) -> String {
+    type Drink<'a> = (Vec<(&'a str, Choice)>, Option<&'a str>);
+
+    let mut lines: Vec<(Drink<'_>, u64)> = items.iter().map(|item| (drink(item), u64::from(item.quantity))).collect();
+    lines.sort();
+    lines.dedup_by(|later, kept| {
+        let same = later.0 == kept.0;
+        if same {
+            kept.1 += later.1;
+        }
+        same
+    });
+    let lines: Vec<_> = lines.into_iter().map(|((fields, note), quantity)| (fields, note, quantity)).collect();
+    let text = serde_json::to_vec(&("bobarista-order-1", shop_id, customer, lines))
+        .expect("strings and integers can always be written as JSON");
+    Sha256::digest(text).iter().fold(String::with_capacity(64), |mut hex, byte| {
+        write!(hex, "{byte:02x}").expect("writing to a String cannot fail");
+        hex
+    })
+}
+
+/// A line's drink, whatever the order its fields and options were named in.
+fn drink(item: &Item) -> (Vec<(&str, Choice)>, Option<&str>) {
+    let mut fields: Vec<(&str, Choice)> =
+        item.fields.iter().map(|(name, choice)| (name.as_str(), choice.clone())).collect();
+    for (_, choice) in &mut fields {
+        if let Choice::Many(options) = choice {
+            options.sort();
+        }
+    }
+    fields.sort();
+    (fields, item.note.as_deref())
+}
+
+/// An order as JSON has it.
+#[derive(Serialize, Deserialize)]
+struct Wire {
+    order_id: OrderId,
+    order_number: OrderNumber,
+    shop_id: String,
+    channel: Channel,
+    status: OrderStatus,
+    version: u64,
+    name: Option<String>,
+    phone: Option<PhoneNumber>,
+    customer_id: Option<String>,
+    notes: Option<String>,
+    items: Vec<Item>,
+    total: Money,
+    call_sid: Option<String>,
+    #[serde(default, with = "instant::optional")]
+    estimated_ready_time: Option<Timestamp>,
+    #[serde(default)]
+    metadata: serde_json::Map<String, serde_json::Value>,
+    created_at: i64,
+    #[serde(with = "instant")]
+    timestamp: Timestamp,
+    #[serde(with = "instant")]
+    updated_at: Timestamp,
+    history: Vec<HistoryEntry>,
+}
+
+impl From<Order> for Wire {
+    fn from(order: Order) -> Wire {
+        Wire {
+            order_id: order.order_id,
+            order_number: order.order_number,
+            shop_id: order.shop_id,
+            channel: order.channel,
+            status: order.status,
+            version: order.version,
+            name: order.name,
+            phone: order.phone,
+            customer_id: order.customer_id,
+            notes: order.notes,
+            items: order.items,
+            total: order.total,
+            call_sid: order.call_sid,
+            estimated_ready_time: order.estimated_ready_time,
+            metadata: order.metadata,
+            created_at: order.created_at.as_second(),
+            timestamp: order.created_at,
+            updated_at: order.updated_at,
+            history: order.history,
+        }
+    }
+}
+
+impl TryFrom<Wire> for Order {
+    type Error = ContradictingTimes;
+
+    fn try_from(wire: Wire) -> Result<Order, ContradictingTimes> {
+        if wire.created_at != wire.timestamp.as_second() {
+            return Err(ContradictingTimes);
+        }
+        Ok(Order {
+            order_id: wire.order_id,
+            order_number: wire.order_number,
+            shop_id: wire.shop_id,
+            channel: wire.channel,
+            status: wire.status,
+            version: wire.version,
+            name: wire.name,
+            phone: wire.phone,
+            customer_id: wire.customer_id,
+            notes: wire.notes,
+            items: wire.items,
+            total: wire.total,
+            call_sid: wire.call_sid,
+            estimated_ready_time: wire.estimated_ready_time,
+            metadata: wire.metadata,
+            created_at: wire.timestamp,
+            updated_at: wire.updated_at,
+            history: wire.history,
+        })
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("created_at and timestamp are not the same instant")]
+struct ContradictingTimes;
+
+/// `2024-01-01T00:00:00.000000+00:00`: UTC, always six decimals, so that the texts sort like the instants.
+mod instant {
+    use std::borrow::Cow;
+
+    use jiff::Timestamp;
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&at.strftime("%Y-%m-%dT%H:%M:%S.%6f+00:00"))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(|_| de::Error::invalid_value(de::Unexpected::Str(&text), &"a time in ISO 8601"))
+    }
+
+    pub(super) mod optional {
+        use jiff::Timestamp;
+        use serde::{Deserialize, Deserializer, Serializer};
+
+        pub(in super::super) fn serialize<S: Serializer>(
+            at: &Option<Timestamp>,
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
+            match at {
+                Some(at) => super::serialize(at, serializer),
+                None => serializer.serialize_none(),
+            }
+        }
+
+        pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+            deserializer: D,
+        ) -> Result<Option<Timestamp>, D::Error> {
+            #[derive(Deserialize)]
+            struct Instant(#[serde(with = "super")] Timestamp);
+
+            Ok(Option::<Instant>::deserialize(deserializer)?.map(|Instant(at)| at))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn taro() -> Item {
+        Item {
+            fields: vec![
+                ("flavor".into(), Choice::One("taro milk tea".into())),
+                ("toppings".into(), Choice::Many(vec!["boba".into()])),
+                ("sweetness".into(), Choice::One("50%".into())),
+                ("ice".into(), Choice::One("regular ice".into())),
+                ("addons".into(), Choice::Many(Vec::new())),
+            ],
+            quantity: 1,
+            price: Money::from_cents(625),
+            note: None,
+        }
+    }
+
+    fn order() -> Order {
+        let at = Timestamp::from_second(1_704_067_200).unwrap();
+        Order {
+            order_id: OrderId::numbered("main", 42),
+            order_number: OrderNumber::new(4782).unwrap(),
+            shop_id: "main".into(),
+            channel: Channel::Phone,
+            status: OrderStatus::Received,
+            version: 1,
+            name: None,
+            phone: serde_json::from_value(json!("+15551234567")).unwrap(),
+            customer_id: Some("+15551234567".into()),
+            notes: None,
+            items: vec![taro()],
+            total: Money::from_cents(625),
+            call_sid: Some("CA00000000000000000000000000000042".into()),
+            estimated_ready_time: None,
+            metadata: serde_json::Map::new(),
+            created_at: at,
+            updated_at: at,
+            history: vec![HistoryEntry { status: OrderStatus::Received, at, by: "phone".into() }],
+        }
+    }
+
+    #[test]
+    fn is_written_as_the_contract_has_it() {
+        insta::assert_snapshot!(serde_json::to_string_pretty(&order()).unwrap(), @r#"
+        {
+          "order_id": "ORD-main-42",
+          "order_number": "4782",
+          "shop_id": "main",
+          "channel": "phone",
+          "status": "received",
+          "version": 1,
+          "name": null,
+          "phone": "+15551234567",
+          "customer_id": "+15551234567",
+          "notes": null,
+          "items": [
+            {
+              "flavor": "taro milk tea",
+              "toppings": [
+                "boba"
+              ],
+              "sweetness": "50%",
+              "ice": "regular ice",
+              "addons": [],
+              "quantity": 1,
+              "price": 6.25,
+              "subtotal": 6.25
+            }
+          ],
+          "total": 6.25,
+          "call_sid": "CA00000000000000000000000000000042",
+          "estimated_ready_time": null,
+          "metadata": {},
+          "created_at": 1704067200,
+          "timestamp": "2024-01-01T00:00:00.000000+00:00",
+          "updated_at": "2024-01-01T00:00:00.000000+00:00",
+          "history": [
+            {
+              "status": "received",
+              "at": "2024-01-01T00:00:00.000000+00:00",
+              "by": "phone"
+            }
+          ]
+        }
+        "#);
+    }
+
+    #[test]
+    fn survives_json() {
+        let mut full = order();
+        full.name = Some("Ana".into());
+        full.notes = Some("by the window".into());
+        full.estimated_ready_time = Some("2024-01-01T00:08:00.5Z".parse().unwrap());
+        full.updated_at = "2024-01-01T00:00:01.000001Z".parse().unwrap();
+        full.metadata.insert("table".into(), json!({"n": 4}));
+        full.items.push(Item { quantity: 3, note: Some("extra hot".into()), ..taro() });
+        for order in [order(), full] {
+            let text = serde_json::to_string(&order).unwrap();
+            assert_eq!(serde_json::from_str::<Order>(&text).unwrap(), order);
+        }
+    }
+
+    #[test]
+    fn a_file_that_contradicts_itself_is_refused() {
+        let text = serde_json::to_value(order()).unwrap();
+        for (pointer, wrong) in [
+            ("/created_at", json!(1_704_067_201)),
+            ("/timestamp", json!("yesterday")),
+            ("/order_number", json!("0782")),
+            ("/order_number", json!("+4782")),
+            ("/order_id", json!("../../etc/passwd")),
+            ("/channel", json!("fax")),
+            ("/status", json!("eaten")),
+            ("/phone", json!("5551234567")),
+            ("/total", json!(6.255)),
+            ("/items/0/subtotal", json!(1)),
+            ("/items/0/quantity", json!(0)),
+            ("/items/0/quantity", json!(-1)),
+            ("/items/0/flavor", json!(7)),
+            ("/items/0", json!([])),
+        ] {
+            let mut value = text.clone();
+            *value.pointer_mut(pointer).unwrap() = wrong.clone();
+            assert!(serde_json::from_value::<Order>(value).is_err(), "{pointer} = {wrong}");
+        }
+        assert!(serde_json::from_str::<Item>(r#"{"a":"b","a":"c","quantity":1,"price":1}"#).is_err());
+        assert!(serde_json::from_str::<Item>(r#"{"a":"b","quantity":1}"#).is_err());
+    }
+
+    #[test]
+    fn a_line_keeps_the_order_of_its_fields() {
+        let text = r#"{"drink":"latte","size":"medium","milk":"oat","extras":["whipped cream"],"quantity":2,"price":6.1,"subtotal":12.2,"note":"hot"}"#;
+        let item: Item = serde_json::from_str(text).unwrap();
+        assert_eq!(item.choice("milk"), Some(&Choice::One("oat".into())));
+        assert_eq!(item.subtotal(), Money::from_cents(1220));
+        assert_eq!(serde_json::to_string(&item).unwrap(), text);
+    }
+
+    #[test]
+    fn identifiers() {
+        assert_eq!(OrderNumber::new(4782).unwrap().spoken(), "4, 7, 8, 2");
+        assert_eq!("10042".parse::<OrderNumber>().unwrap().spoken(), "1, 0, 0, 4, 2");
+        for text in ["", "999", "0999", "100000", "+123", " 4782", "４７８２"] {
+            assert_eq!(text.parse::<OrderNumber>(), Err(BadIdentifier::OrderNumber), "{text:?}");
+        }
+        assert_eq!(OrderId::numbered("main", 42).number_at("main"), Some(42));
+        for (id, number) in [
+            ("ORD-main-", None),
+            ("ORD-main-4x", None),
+            ("ORD-annex-4", None),
+            ("my-4", None),
+            ("ORD-main-99999999999999999999", Some(u64::MAX)),
+        ] {
+            assert_eq!(id.parse::<OrderId>().unwrap().number_at("main"), number, "{id}");
+        }
+        for id in ["", "a b", "é", &"x".repeat(65)] {
+            assert_eq!(id.parse::<OrderId>(), Err(BadIdentifier::OrderId), "{id:?}");
+        }
+        assert_eq!("ai".parse(), Ok(Channel::Phone));
+    }
+
+    #[test]
+    fn a_stored_instant_is_what_comes_back() {
+        let at: Timestamp = "2024-01-01T00:00:00.123456789Z".parse().unwrap();
+        let order = Order { created_at: stored_instant(at), ..order() };
+        let text = serde_json::to_string(&order).unwrap();
+        assert!(text.contains(r#""timestamp":"2024-01-01T00:00:00.123456+00:00""#), "{text}");
+        assert_eq!(serde_json::from_str::<Order>(&text).unwrap(), order);
+    }
+
+    #[test]
+    fn the_fingerprint_is_of_customer_and_drinks() {
+        let both = Item {
+            fields: vec![("toppings".into(), Choice::Many(vec!["boba".into(), "egg pudding".into()]))],
+            ..taro()
+        };
+        let mut turned = both.clone();
+        turned.fields = vec![("toppings".into(), Choice::Many(vec!["egg pudding".into(), "boba".into()]))];
+        let print = |items: &[Item]| fingerprint("main", "+15551234567", items);
+
+        assert_eq!(print(&[taro(), both.clone()]), print(&[turned, taro()]));
+        assert_eq!(print(&[taro(), taro()]), print(&[Item { quantity: 2, ..taro() }]));
+        assert_eq!(print(&[taro()]), print(&[Item { price: Money::ZERO, ..taro() }]));
+        assert_ne!(print(&[taro()]), print(&[taro(), taro()]));
+        assert_ne!(print(&[taro()]), print(&[both]));
+        assert_ne!(print(&[taro()]), print(&[Item { note: Some("hot".into()), ..taro() }]));
+        assert_ne!(print(&[taro()]), fingerprint("annex", "+15551234567", &[taro()]));
+        assert_ne!(print(&[taro()]), fingerprint("main", "+15551234568", &[taro()]));
+        assert_eq!(print(&[taro()]).len(), 64);
+    }
+
+    proptest! {
+        #[test]
+        fn the_fingerprint_ignores_how_lines_are_cut(quantities in prop::collection::vec(1_u32..5, 1..6)) {
+            let lines: Vec<Item> = quantities.iter().map(|&quantity| Item { quantity, ..taro() }).collect();
+            let one = Item { quantity: quantities.iter().sum(), ..taro() };
+            prop_assert_eq!(fingerprint("main", "c", &lines), fingerprint("main", "c", &[one]));
+        }
+    }
+}
