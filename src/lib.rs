@@ -1,4 +1,5 @@
 //! The phone line that takes the order: Twilio's media stream bridged to Deepgram's voice agent, whose tools fill a cart,
 //! whose orders are kept on disk and shown live.
 
+pub mod audio;
 pub mod ordering;
