@@ -2,4 +2,5 @@
 //! whose orders are kept on disk and shown live.
 
 pub mod audio;
+pub mod config;
 pub mod ordering;

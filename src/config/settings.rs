@@ -1,0 +1,66 @@
+//! The table of settings: what `.env.example` must list and `bobarista check` reports.
+
+/// One setting of the environment or `.env`.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// The environment variable.
+    pub name: &'static str,
+    /// Whether its value must never be shown; such a one may also come from the file `NAME_FILE` names.
+    pub secret: bool,
+    /// What holds when it is not set, in words where it is no literal value.
+    pub default: &'static str,
+    /// One line for operators.
+    pub about: &'static str,
+}
+
+const fn plain(name: &'static str, default: &'static str, about: &'static str) -> Setting {
+    Setting { name, secret: false, default, about }
+}
+
+const fn secret(name: &'static str, default: &'static str, about: &'static str) -> Setting {
+    Setting { name, secret: true, default, about }
+}
+
+/// Every setting that the program reads, in the order of `.env.example`.
+pub const SETTINGS: &[Setting] = &[
+    secret("DEEPGRAM_API_KEY", "", "key of the Deepgram project that hosts the voice agent"),
+    plain("DG_AGENT_URL", "wss://agent.deepgram.com/v1/agent/converse", "where the voice agent is dialled"),
+    plain("AGENT_LANGUAGE", "en", "language that the agent listens for"),
+    plain("AGENT_STT_MODEL", "nova-3", "speech-to-text model"),
+    plain("AGENT_THINK_MODEL", "gemini-2.5-flash", "language model"),
+    plain("AGENT_THINK_PROVIDER", "from the model's name", "google, open_ai, anthropic, groq or aws_bedrock"),
+    plain("AGENT_TTS_MODEL", "aura-2-odysseus-en", "text-to-speech voice"),
+    plain("AGENT_GREETING", "from the menu", "the agent's first sentence"),
+    plain("AGENT_PROMPT_FILE", "built in", "a file whose text replaces the built-in prompt"),
+    plain("AGENT_AUDIO", "linear16", "linear16 (48 kHz up, 24 kHz down) or mulaw (8 kHz, no conversion)"),
+    plain("TWILIO_ACCOUNT_SID", "", "account of the phone number that is called"),
+    secret("TWILIO_AUTH_TOKEN", "", "primary auth token: proves that a webhook is Twilio's"),
+    plain("TWILIO_FROM_E164", "", "the number that is called, such as +15551234567"),
+    plain("MSG_TWILIO_ACCOUNT_SID", "TWILIO_ACCOUNT_SID", "account that sends the texts"),
+    secret("MSG_TWILIO_AUTH_TOKEN", "TWILIO_AUTH_TOKEN", "auth token of the account that sends the texts"),
+    plain("MSG_TWILIO_FROM_E164", "TWILIO_FROM_E164", "number that the texts come from"),
+    plain("VOICE_HOST", "BIND_ADDR", "public host name (and port) that Twilio reaches, such as voice.example.com"),
+    plain("WS_SCHEME", "wss; ws on loopback", "scheme of the media WebSocket"),
+    plain("CLOSE_ON_PHRASE", "true", "end the call when the agent's own text holds CLOSING_PHRASE"),
+    plain("CLOSING_PHRASE", "Goodbye!", "the phrase; case and spacing do not matter"),
+    plain("HANGUP_DELAY_MS", "300", "silence kept after the goodbye was heard, in milliseconds"),
+    plain("TWILIO_API_BASE", "https://api.twilio.com", "base URL of Twilio's REST API"),
+    plain("TRANSFER_NUMBER", "", "a person's number; when set, the agent may transfer the call"),
+    plain("PHONE_REGION", "US", "country whose national phone numbers callers say"),
+    plain("SMS_COUNTRIES", "PHONE_REGION", "countries that are texted, comma separated"),
+    plain("SHOP_ID", "main", "the shop's part of order ids: letters, digits, _ and -"),
+    plain("MENU_FILE", "menus/boba.toml, built in", "what the shop sells and says"),
+    plain("ORDERING_ENABLED", "true", "false: calls are answered, orders are declined"),
+    plain("FINAL_CONFIRMATION", "multi_item", "always, multi_item or never ask for a yes to the whole order"),
+    plain("READY_HOURS", "12", "a ready order that nobody picked up is completed after this many hours"),
+    plain("MAX_CALLS", "40", "calls at once; above it callers are asked to call again"),
+    plain("MAX_CALL_SECONDS", "900", "longest call, in seconds"),
+    plain("ORDER_MANAGER_TYPE", "json", "where orders are kept"),
+    plain("ORDERS_DIR", "orders", "folder of the json store"),
+    plain("CLEAR_ORDERS_ON_START", "false", "true: delete all orders at every start"),
+    plain("BIND_ADDR", "127.0.0.1:8000", "address and port to listen on"),
+    secret("STAFF_PASSWORD", "", "password of the barista's console and staff routes (any user name)"),
+    secret("API_KEY", "", "bearer key that opens the staff routes to programs"),
+    plain("LOG_LEVEL", "info", "error, warn, info, debug or trace; or a filter such as bobarista=debug,info"),
+    plain("LOG_FORMAT", "text", "text or json"),
+];

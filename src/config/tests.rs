@@ -1,0 +1,117 @@
+use super::*;
+use std::collections::HashMap;
+
+fn read(settings: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let map: HashMap<String, String> =
+        settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Config::read(&|name| map.get(name).cloned())
+}
+
+fn named(result: Result<Config, ConfigError>) -> Vec<&'static str> {
+    result.expect_err("a problem was expected").problems.iter().map(|problem| problem.name).collect()
+}
+
+#[test]
+fn a_local_server_needs_only_the_key() {
+    let config = read(&[("DEEPGRAM_API_KEY", "k")]).unwrap();
+    assert_eq!(config.server.exposure, Exposure::Local);
+    assert_eq!(config.telephone.voice_host, "127.0.0.1:8000");
+    assert_eq!((config.telephone.ws_scheme, config.http_scheme()), ("ws", "http"));
+    assert!(config.telephone.texts.is_none());
+    assert_eq!(named(read(&[])), ["DEEPGRAM_API_KEY"]);
+}
+
+#[test]
+fn a_public_server_names_all_that_it_lacks_at_once() {
+    for (name, value) in [("BIND_ADDR", "0.0.0.0:8000"), ("BIND_ADDR", "192.0.2.1:80"), ("BIND_ADDR", "[::]:8000")] {
+        let missing = named(read(&[(name, value)]));
+        assert_eq!(missing, ["DEEPGRAM_API_KEY", "TWILIO_AUTH_TOKEN", "STAFF_PASSWORD", "VOICE_HOST"][..missing.len()]);
+        assert!(missing.len() >= 3);
+    }
+    let behind_proxy = named(read(&[("VOICE_HOST", "Voice.Example.com")]));
+    assert_eq!(behind_proxy, ["DEEPGRAM_API_KEY", "TWILIO_AUTH_TOKEN", "STAFF_PASSWORD"]);
+    for host in ["localhost", "127.0.0.1:8000", "0.0.0.0:8000", "[::]"] {
+        let public = [
+            ("BIND_ADDR", "0.0.0.0:8000"),
+            ("VOICE_HOST", host),
+            ("DEEPGRAM_API_KEY", "k"),
+            ("TWILIO_AUTH_TOKEN", "t"),
+            ("STAFF_PASSWORD", "p"),
+        ];
+        assert_eq!(named(read(&public)), ["VOICE_HOST"], "{host}");
+    }
+}
+
+#[test]
+fn a_public_server_with_everything_starts() {
+    let config = read(&[
+        ("VOICE_HOST", "Voice.Example.com"),
+        ("DEEPGRAM_API_KEY", "k"),
+        ("TWILIO_AUTH_TOKEN", "t"),
+        ("TWILIO_ACCOUNT_SID", "AC1"),
+        ("TWILIO_FROM_E164", "+15550001111"),
+        ("STAFF_PASSWORD", "p"),
+    ])
+    .unwrap();
+    assert_eq!(config.server.exposure, Exposure::Public);
+    assert_eq!((config.telephone.voice_host.as_str(), config.telephone.ws_scheme), ("voice.example.com", "wss"));
+    assert_eq!(config.telephone.texts.expect("the former three").from, "+15550001111");
+    assert!(!format!("{:?}", config.agent).contains("\"k\""), "a secret was printed");
+}
+
+#[test]
+fn every_malformed_setting_is_named_with_what_is_expected() {
+    let error = read(&[
+        ("DEEPGRAM_API_KEY", "k"),
+        ("BIND_ADDR", "8000"),
+        ("VOICE_HOST", "https://voice.example.com/"),
+        ("WS_SCHEME", "https"),
+        ("AGENT_AUDIO", "mp3"),
+        ("DG_AGENT_URL", "https://agent.example.com"),
+        ("TWILIO_FROM_E164", "555-1234"),
+        ("CLOSE_ON_PHRASE", "perhaps"),
+        ("HANGUP_DELAY_MS", "-1"),
+        ("PHONE_REGION", "USA"),
+        ("SMS_COUNTRIES", "US;CA"),
+        ("SHOP_ID", "../etc"),
+        ("FINAL_CONFIRMATION", "sometimes"),
+        ("MAX_CALLS", "0"),
+        ("ORDER_MANAGER_TYPE", "mongodb"),
+        ("LOG_FORMAT", "xml"),
+    ])
+    .expect_err("all of them are wrong");
+    assert_eq!(error.problems.len(), 15, "{error}");
+    let text = error.to_string();
+    for problem in &error.problems {
+        assert!(text.contains(problem.name), "{} is not named", problem.name);
+        assert!(problem.message.contains("expected"), "{}", problem.message);
+    }
+}
+
+#[test]
+fn a_secret_may_come_from_a_file_and_a_missing_file_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("key");
+    std::fs::write(&path, "from-file\n").unwrap();
+    let config = read(&[("DEEPGRAM_API_KEY_FILE", path.to_str().unwrap())]).unwrap();
+    assert_eq!(config.agent.api_key.expose_secret(), "from-file");
+    let error = read(&[("DEEPGRAM_API_KEY_FILE", "/nowhere/key")]).expect_err("no such file");
+    assert_eq!(error.problems.len(), 1);
+    assert!(error.to_string().contains("DEEPGRAM_API_KEY_FILE"), "{error}");
+}
+
+#[test]
+fn an_empty_value_means_the_default() {
+    let config = read(&[("DEEPGRAM_API_KEY", "k"), ("SHOP_ID", ""), ("MAX_CALLS", " ")]).unwrap();
+    assert_eq!((config.shop.id.as_str(), config.shop.max_calls), ("main", 40));
+}
+
+#[test]
+fn hosts_are_told_apart() {
+    for host in ["localhost", "LOCALHOST:1", "127.0.0.1", "127.8.9.1:80", "[::1]:80", "[::1]"] {
+        assert!(is_loopback_host(host), "{host}");
+    }
+    for host in ["voice.example.com", "10.0.0.1:80", "localhost.example.com", "127.0.0.1.example.com", "[::]:80"] {
+        assert!(!is_loopback_host(host), "{host}");
+    }
+}
