@@ -3,5 +3,6 @@
 
 pub mod audio;
 pub mod config;
+pub mod events;
 pub mod ordering;
 pub mod twilio;
