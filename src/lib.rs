@@ -4,5 +4,8 @@
 pub mod audio;
 pub mod config;
 pub mod events;
+pub mod order_service;
 pub mod ordering;
+pub mod shop;
+pub mod store;
 pub mod twilio;

@@ -1,0 +1,485 @@
+use super::*;
+use crate::config::OrdersConfig;
+use crate::events::{Audience, Delivery as EventDelivery};
+use crate::ordering::menu::{Asked, Menu, Said};
+use crate::ordering::phone_number::Region;
+use crate::store::{DeliveryKind, DeliveryState};
+use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+/// A service over a real folder, with a clock that a test sets.
+struct Shop {
+    orders: OrderService,
+    events: EventLog,
+    seconds: Arc<AtomicI64>,
+    dir: tempfile::TempDir,
+}
+
+impl Shop {
+    fn open() -> Self {
+        Self::open_in(tempfile::tempdir().expect("a temporary folder"), true)
+    }
+
+    fn open_in(dir: tempfile::TempDir, texts: bool) -> Self {
+        let seconds = Arc::new(AtomicI64::new(1_704_067_200));
+        let shown = Arc::clone(&seconds);
+        let clock = Clock::new(move || Timestamp::from_second(shown.load(Ordering::Relaxed)).expect("a valid instant"));
+        let config = OrdersConfig { dir: dir.path().to_owned(), clear_on_start: false };
+        let events = EventLog::new(clock.now());
+        let rules = Rules {
+            shop_id: "main".to_owned(),
+            drinks_per_order: 10,
+            active_drinks_per_phone: Some(20),
+            ready_for: SignedDuration::from_hours(12),
+            demo: false,
+        };
+        let texts = TextPolicy { enabled: texts, countries: vec![Region::US], shop_name: "Boba".to_owned() };
+        let store = JsonStore::open(&config, "main").expect("a fresh folder");
+        let orders = OrderService::new(store, events.clone(), rules, texts, clock, TaskTracker::new());
+        Self { orders, events, seconds, dir }
+    }
+
+    fn pass(&self, seconds: i64) {
+        self.seconds.fetch_add(seconds, Ordering::Relaxed);
+    }
+
+    /// What is on disk, told from the order's file alone.
+    fn stored(&self, order: &Order) -> Record {
+        let path = self.orders.path_of(&order.order_id).expect("a file");
+        serde_json::from_slice(&std::fs::read(path).expect("readable")).expect("a record")
+    }
+
+    fn files(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.dir.path()).expect("readable");
+        let names = entries.map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned());
+        let mut names: Vec<_> = names.filter(|name| name.starts_with("order_")).collect();
+        names.sort();
+        names
+    }
+}
+
+fn taro(quantity: u32) -> Item {
+    let fields = vec![("flavor".to_owned(), Said::One("taro".to_owned()))];
+    let asked = Asked { fields, quantity: Some(quantity), note: None };
+    Menu::builtin("boba").expect("built in").item(&asked).expect("on the menu")
+}
+
+fn phone(text: &str) -> PhoneNumber {
+    PhoneNumber::parse(text, Region::US).expect("a phone number")
+}
+
+fn new(items: Vec<Item>) -> NewOrder {
+    NewOrder {
+        channel: Channel::Phone,
+        name: None,
+        phone: Some(phone("555-123-4567")),
+        customer_id: None,
+        caller: None,
+        notes: None,
+        items,
+        call_sid: Some("CA1".to_owned()),
+        idempotency_key: None,
+        allow_duplicate: false,
+        origin: origin("phone"),
+    }
+}
+
+fn origin(by: &'static str) -> Origin {
+    Origin { by, correlation_id: Some("req_1".to_owned()) }
+}
+
+#[tokio::test]
+async fn an_order_is_on_disk_before_it_is_told_and_announced_after() {
+    let shop = Shop::open();
+    let mut feed = shop.events.subscribe(Audience::Staff, None);
+    let order = shop.orders.create(new(vec![taro(2)])).await.expect("an order");
+    assert_eq!(order.order_id.as_str(), "ORD-main-1");
+    assert_eq!((order.total.cents(), order.version, order.status), (1100, 1, OrderStatus::Received));
+    assert_eq!(order.customer_id.as_deref(), Some("+15551234567"));
+    assert_eq!(shop.files(), ["order_20240101T000000.json"]);
+    assert_eq!(shop.stored(&order).order, order);
+    let EventDelivery::Event(_, json) = feed.next().await else { panic!("an event was expected") };
+    let event: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!((&event["type"], &event["order"]["order_id"]), (&"order_created".into(), &"ORD-main-1".into()));
+}
+
+#[tokio::test]
+async fn many_at_once_get_ids_numbers_and_files_of_their_own() {
+    let shop = Shop::open();
+    let all = (0..64).map(|n| {
+        let orders = shop.orders.clone();
+        let order = NewOrder { phone: None, customer_id: Some(n.to_string()), ..new(vec![taro(1)]) };
+        async move { orders.create(order).await.expect("an order") }
+    });
+    let made = futures_util::future::join_all(all).await;
+    let distinct = |key: fn(&Order) -> String| made.iter().map(key).collect::<std::collections::HashSet<_>>().len();
+    assert_eq!(distinct(|order| order.order_id.to_string()), 64);
+    assert_eq!(distinct(|order| order.order_number.to_string()), 64);
+    assert_eq!(shop.files().len(), 64);
+    assert!(shop.files().contains(&"order_20240101T000000_64.json".to_owned()));
+}
+
+#[tokio::test]
+async fn orders_and_the_count_survive_a_restart() {
+    let shop = Shop::open();
+    let first = shop.orders.create(new(vec![taro(1)])).await.expect("an order");
+    let Shop { orders, dir, .. } = shop;
+    drop(orders);
+    let shop = Shop::open_in(dir, true);
+    assert_eq!(shop.orders.by_number(first.order_number), Some(first.clone()));
+    std::fs::remove_file(shop.orders.path_of(&first.order_id).expect("a file")).expect("removable");
+    let Shop { orders, dir, .. } = shop;
+    drop(orders);
+    let shop = Shop::open_in(dir, true);
+    let second = shop.orders.create(new(vec![taro(1)])).await.expect("an order");
+    assert_eq!(second.order_id.as_str(), "ORD-main-2", "an id is never given again");
+}
+
+#[tokio::test]
+async fn a_second_server_on_the_same_folder_is_refused() {
+    let shop = Shop::open();
+    let config = OrdersConfig { dir: shop.dir.path().to_owned(), clear_on_start: false };
+    let refused = JsonStore::open(&config, "main").err().expect("in use");
+    assert!(matches!(refused, StoreError::InUse(_)));
+    assert!(refused.to_string().contains("ORDERS_DIR"), "{refused}");
+}
+
+#[tokio::test]
+async fn an_unreadable_file_is_set_aside_and_blocks_nobody() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    for (name, text) in
+        [("order_1.json", "{"), ("order_2.json", "{}"), ("order_3.json", ""), ("test_order_1.json", "{")]
+    {
+        std::fs::write(dir.path().join(name), text).expect("writable");
+    }
+    let shop = Shop::open_in(dir, true);
+    let order = shop.orders.create(new(vec![taro(1)])).await.expect("an order");
+    assert_eq!(shop.orders.recent(10).len(), 1);
+    assert!(order.order_id.number_at("main").is_some_and(|n| n >= 1));
+    let corrupt = shop.files().iter().filter(|name| name.ends_with(".corrupt")).count();
+    assert_eq!(corrupt, 3);
+    assert!(shop.dir.path().join("test_order_1.json").exists(), "a test order is nobody's business");
+}
+
+#[tokio::test]
+async fn a_failing_disk_takes_no_order_announces_none_and_recovers() {
+    let shop = Shop::open();
+    let mut feed = shop.events.subscribe(Audience::Staff, None);
+    let away = shop.dir.path().with_extension("away");
+    std::fs::rename(shop.dir.path(), &away).expect("movable");
+    let failed = shop.orders.create(new(vec![taro(1)])).await;
+    assert!(matches!(failed, Err(OrderError::NotSaved(_))), "{failed:?}");
+    assert!(shop.orders.recent(10).is_empty());
+    std::fs::rename(&away, shop.dir.path()).expect("movable");
+    let order = shop.orders.create(new(vec![taro(1)])).await.expect("the same order, once the disk is back");
+    let EventDelivery::Event(_, json) = feed.next().await else { panic!("an event was expected") };
+    assert!(json.contains(order.order_id.as_str()), "the first event is of the order that was saved");
+}
+
+#[tokio::test]
+async fn the_same_request_is_the_same_order() {
+    let shop = Shop::open();
+    let request = NewOrder { idempotency_key: Some("CA1:1".to_owned()), ..new(vec![taro(1)]) };
+    let first = shop.orders.create(request.clone()).await.expect("an order");
+    assert_eq!(shop.orders.create(request.clone()).await.expect("the same"), first);
+    let Shop { orders, dir, .. } = shop;
+    drop(orders);
+    let shop = Shop::open_in(dir, true);
+    assert_eq!(shop.orders.create(request).await.expect("the same after a restart"), first);
+    assert_eq!(shop.files().len(), 1);
+}
+
+#[tokio::test]
+async fn the_same_request_from_many_at_once_is_one_order() {
+    let shop = Shop::open();
+    let request = NewOrder { idempotency_key: Some("CA1:1".to_owned()), ..new(vec![taro(1)]) };
+    let all = (0..32).map(|_| {
+        let (orders, request) = (shop.orders.clone(), request.clone());
+        async move { orders.create(request).await }
+    });
+    for result in futures_util::future::join_all(all).await {
+        assert!(matches!(result, Ok(_) | Err(OrderError::InProgress)), "{result:?}");
+    }
+    assert_eq!(shop.files().len(), 1);
+}
+
+#[tokio::test]
+async fn the_same_drinks_from_the_same_phone_on_another_call_are_one_slip() {
+    let shop = Shop::open();
+    let first = shop.orders.create(new(vec![taro(1)])).await.expect("an order");
+    let second_round = new(vec![taro(1)]);
+    shop.orders.create(second_round).await.expect("a second round on the same call is no slip");
+    let redialled = || NewOrder { call_sid: Some("CA2".to_owned()), ..new(vec![taro(1)]) };
+    match shop.orders.create(redialled()).await {
+        Err(OrderError::Duplicate { existing }) => assert_eq!(existing.call_sid, first.call_sid),
+        other => panic!("{other:?}"),
+    }
+    let wanted = NewOrder { allow_duplicate: true, ..redialled() };
+    shop.orders.create(wanted).await.expect("asked for");
+    let other_drinks = NewOrder { items: vec![taro(2)], ..redialled() };
+    shop.orders.create(other_drinks).await.expect("other drinks");
+    shop.pass(300);
+    let later = NewOrder { call_sid: Some("CA3".to_owned()), ..new(vec![taro(1)]) };
+    shop.orders.create(later).await.expect("five minutes later");
+}
+
+#[tokio::test]
+async fn a_cancelled_order_is_no_reason_to_refuse_the_same_again() {
+    let shop = Shop::open();
+    let first = shop.orders.create(new(vec![taro(1)])).await.expect("an order");
+    shop.orders.change_status(&first.order_id, OrderStatus::Cancelled, origin("staff")).await.expect("cancelled");
+    let again = NewOrder { call_sid: Some("CA2".to_owned()), ..new(vec![taro(1)]) };
+    shop.orders.create(again).await.expect("an order");
+}
+
+#[tokio::test]
+async fn limits_hold_for_an_order_and_for_a_phone() {
+    let shop = Shop::open();
+    assert!(matches!(shop.orders.create(new(vec![])).await, Err(OrderError::Empty)));
+    let eleven = shop.orders.create(new(vec![taro(6), taro(5)])).await;
+    assert!(matches!(eleven, Err(OrderError::Limit { limit: 10, per_phone: false })), "{eleven:?}");
+    let full = || NewOrder { allow_duplicate: true, ..new(vec![taro(10)]) };
+    let first = shop.orders.create(full()).await.expect("ten");
+    shop.orders.create(full()).await.expect("twenty");
+    let one_more = shop.orders.create(new(vec![taro(1)])).await;
+    assert!(matches!(one_more, Err(OrderError::Limit { limit: 20, per_phone: true })), "{one_more:?}");
+    let other = NewOrder { phone: Some(phone("555-123-9999")), ..new(vec![taro(1)]) };
+    shop.orders.create(other).await.expect("another phone");
+    shop.orders.done(first.order_number, origin("staff")).await.expect("made");
+    shop.orders.create(new(vec![taro(1)])).await.expect("room again");
+}
+
+#[tokio::test]
+async fn new_drinks_amend_an_order_until_it_is_being_made() {
+    let shop = Shop::open();
+    let order = shop.orders.create(new(vec![taro(1)])).await.expect("an order");
+    let more = |key: &str| {
+        let (orders, id, key) = (shop.orders.clone(), order.order_id.clone(), key.to_owned());
+        async move { orders.append(&id, NewOrder { idempotency_key: Some(key), ..new(vec![taro(2)]) }).await }
+    };
+    let amended = more("CA1:2").await.expect("amended");
+    assert_eq!((amended.version, amended.items.len(), amended.total.cents()), (2, 2, 1650));
+    assert_eq!((amended.order_id.clone(), amended.order_number), (order.order_id.clone(), order.order_number));
+    assert_eq!(more("CA1:2").await.expect("the same request"), amended);
+    assert_eq!(shop.stored(&order).order, amended);
+    shop.orders.change_status(&order.order_id, OrderStatus::Preparing, origin("staff")).await.expect("started");
+    assert!(matches!(more("CA1:3").await, Err(OrderError::TooLate(OrderStatus::Preparing))));
+}
+
+#[tokio::test]
+async fn done_is_ready_once_and_owes_one_text_that_waits() {
+    let shop = Shop::open();
+    let order = shop.orders.create(new(vec![taro(1)])).await.expect("an order");
+    for _ in 0..2 {
+        let done = shop.orders.done(order.order_number, origin("staff")).await.expect("done");
+        assert_eq!((done.status, done.version), (OrderStatus::Ready, 2));
+    }
+    let record = shop.stored(&order);
+    let kinds: Vec<_> = record.deliveries.iter().map(|delivery| delivery.kind).collect();
+    assert_eq!(kinds, [DeliveryKind::TextReceived, DeliveryKind::TextReady]);
+    let due = |shop: &Shop| shop.orders.due_deliveries(10).0.len();
+    assert_eq!(due(&shop), 1, "the text of a staff tap waits");
+    shop.pass(5);
+    assert_eq!(due(&shop), 2);
+}
+
+#[tokio::test]
+async fn a_move_that_the_table_does_not_have_changes_nothing() {
+    let shop = Shop::open();
+    let order = shop.orders.create(new(vec![taro(1)])).await.expect("an order");
+    let refused = shop.orders.change_status(&order.order_id, OrderStatus::Completed, origin("staff")).await;
+    assert!(matches!(refused, Err(OrderError::InvalidState { .. })), "{refused:?}");
+    assert_eq!(shop.stored(&order).order, order);
+    let nobody: OrderId = "ORD-main-99".parse().expect("an id");
+    let missing = shop.orders.change_status(&nobody, OrderStatus::Ready, origin("staff")).await;
+    assert!(matches!(missing, Err(OrderError::NotFound)));
+}
+
+#[tokio::test]
+async fn a_text_is_owed_where_it_may_be_sent_and_skipped_elsewhere() {
+    let states = |record: &Record| record.deliveries.iter().map(|delivery| delivery.state).collect::<Vec<_>>();
+    let shop = Shop::open();
+    let here = shop.orders.create(new(vec![taro(1)])).await.expect("an order");
+    assert_eq!(states(&shop.stored(&here)), [DeliveryState::Owed]);
+    let abroad = NewOrder { phone: Some(phone("+44 20 7946 0958")), ..new(vec![taro(1)]) };
+    let abroad = shop.orders.create(abroad).await.expect("taken all the same");
+    assert_eq!(states(&shop.stored(&abroad)), [DeliveryState::Skipped]);
+    let unknown = NewOrder { phone: None, ..new(vec![taro(1)]) };
+    let unknown = shop.orders.create(unknown).await.expect("an order");
+    assert!(shop.stored(&unknown).deliveries.is_empty());
+
+    let without = Shop::open_in(tempfile::tempdir().expect("a temporary folder"), false);
+    let order = without.orders.create(new(vec![taro(1)])).await.expect("an order");
+    assert_eq!(states(&without.stored(&order)), [DeliveryState::Skipped], "without credentials");
+    assert!(without.orders.due_deliveries(10).0.is_empty());
+}
+
+#[tokio::test]
+async fn a_number_is_texted_at_most_six_times_an_hour() {
+    let shop = Shop::open();
+    for round in 0..7 {
+        let order = NewOrder { allow_duplicate: true, ..new(vec![taro(1)]) };
+        let order = shop.orders.create(order).await.expect("the order is always taken");
+        let expected = if round < 6 { DeliveryState::Owed } else { DeliveryState::Skipped };
+        assert_eq!(shop.stored(&order).deliveries[0].state, expected, "{round}");
+    }
+    shop.pass(3600);
+    let later = shop.orders.create(NewOrder { allow_duplicate: true, ..new(vec![taro(1)]) }).await.expect("an order");
+    assert_eq!(shop.stored(&later).deliveries[0].state, DeliveryState::Owed);
+}
+
+#[tokio::test]
+async fn what_a_delivery_learns_moves_neither_version_nor_history() {
+    let shop = Shop::open();
+    let order = shop.orders.create(new(vec![taro(1)])).await.expect("an order");
+    let again = Timestamp::from_second(1_704_067_230).expect("a valid instant");
+    let retry = Attempt::Retry { at: again, reason: "busy".to_owned() };
+    shop.orders.record_attempt(&order.order_id, 1, retry).await.expect("recorded");
+    assert_eq!(shop.orders.due_deliveries(10), (Vec::new(), Some(again)));
+    shop.pass(30);
+    assert_eq!(shop.orders.due_deliveries(10).0.len(), 1);
+    let sent = Attempt::Sent { provider_id: "SM1".to_owned() };
+    shop.orders.record_attempt(&order.order_id, 1, sent).await.expect("recorded");
+    assert_eq!(shop.orders.due_deliveries(10), (Vec::new(), None));
+    let record = shop.stored(&order);
+    assert_eq!(record.order, order);
+    assert_eq!((record.deliveries[0].state, record.deliveries[0].attempts), (DeliveryState::Sent, 2));
+}
+
+#[tokio::test]
+async fn a_delivery_given_up_is_shown_to_staff() {
+    let shop = Shop::open();
+    let order = shop.orders.create(new(vec![taro(1)])).await.expect("an order");
+    let mut feed = shop.events.subscribe(Audience::Staff, None);
+    let failed = Attempt::Failed { reason: "no such number".to_owned() };
+    shop.orders.record_attempt(&order.order_id, 1, failed).await.expect("recorded");
+    let EventDelivery::Event(_, json) = feed.next().await else { panic!("an event was expected") };
+    let event: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let expected = serde_json::json!({
+        "type": "delivery_failed",
+        "order_number": order.order_number,
+        "order_id": order.order_id,
+        "status": "received",
+        "kind": "text_received",
+    });
+    assert_eq!(event, expected);
+}
+
+#[tokio::test]
+async fn a_ready_order_nobody_picks_up_is_completed() {
+    let shop = Shop::open();
+    let order = shop.orders.create(new(vec![taro(1)])).await.expect("an order");
+    shop.orders.done(order.order_number, origin("staff")).await.expect("done");
+    shop.pass(12 * 3600 - 1);
+    shop.orders.complete_forgotten().await;
+    assert_eq!(shop.orders.by_id(&order.order_id).expect("there").status, OrderStatus::Ready);
+    shop.pass(1);
+    shop.orders.complete_forgotten().await;
+    let completed = shop.orders.by_id(&order.order_id).expect("there");
+    assert_eq!(completed.status, OrderStatus::Completed);
+    assert_eq!(completed.history.last().expect("a history").by, "system");
+}
+
+#[tokio::test]
+async fn drinks_ahead_are_those_of_earlier_orders_still_to_be_made() {
+    let shop = Shop::open();
+    let made = shop.orders.create(NewOrder { phone: None, ..new(vec![taro(3)]) }).await.expect("an order");
+    shop.orders.done(made.order_number, origin("staff")).await.expect("done");
+    let waiting = shop.orders.create(NewOrder { phone: None, ..new(vec![taro(2)]) }).await.expect("an order");
+    let last = shop.orders.create(NewOrder { phone: None, ..new(vec![taro(4)]) }).await.expect("an order");
+    assert_eq!(shop.orders.drinks_ahead_of(&waiting.order_id), 0);
+    assert_eq!(shop.orders.drinks_ahead_of(&last.order_id), 2);
+}
+
+#[test]
+fn a_store_can_be_looked_at_without_its_lock() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    assert!(crate::store::json::read_folder(Path::new(dir.path())).expect("readable").records.is_empty());
+    assert!(crate::store::json::read_folder(Path::new("/nowhere")).is_err());
+}
+
+#[tokio::test]
+async fn a_slip_is_told_by_the_drinks_as_they_are_now() {
+    let shop = Shop::open();
+    let order = shop.orders.create(new(vec![taro(1)])).await.expect("an order");
+    shop.pass(240);
+    shop.orders.append(&order.order_id, new(vec![taro(2)])).await.expect("amended");
+    shop.pass(240);
+    let redialled = |items| NewOrder { call_sid: Some("CA2".to_owned()), ..new(items) };
+    match shop.orders.create(redialled(vec![taro(3)])).await {
+        Err(OrderError::Duplicate { existing }) => assert_eq!(existing.order_id, order.order_id),
+        other => panic!("eight minutes after the order, four after its last line: {other:?}"),
+    }
+    shop.orders.create(redialled(vec![taro(1)])).await.expect("no order is of one drink any more");
+    shop.pass(60);
+    shop.orders.create(redialled(vec![taro(3)])).await.expect("five minutes after the last line");
+}
+
+#[tokio::test]
+async fn where_no_phone_is_asked_for_a_redial_is_told_by_the_number_they_call_from() {
+    let shop = Shop::open();
+    let from = |caller: Option<&str>, call: &str| NewOrder {
+        phone: None,
+        caller: caller.map(phone),
+        call_sid: Some(call.to_owned()),
+        ..new(vec![taro(1)])
+    };
+    let first = shop.orders.create(from(Some("555-123-4567"), "CA1")).await.expect("an order");
+    let file = std::fs::read_to_string(shop.orders.path_of(&first.order_id).expect("a file")).expect("readable");
+    assert!(!file.contains("1234567"), "who did not give a number is not written down: {file}");
+    let redial = shop.orders.create(from(Some("555-123-4567"), "CA2")).await;
+    assert!(matches!(redial, Err(OrderError::Duplicate { .. })), "{redial:?}");
+    shop.orders.create(from(Some("555-123-9999"), "CA3")).await.expect("another number");
+    shop.orders.create(from(None, "CA4")).await.expect("withheld");
+    shop.orders.create(from(None, "CA5")).await.expect("withheld: perhaps another customer");
+
+    let more = NewOrder { items: vec![taro(2)], ..from(Some("555-123-4567"), "CA1") };
+    shop.orders.append(&first.order_id, more).await.expect("amended");
+    let three = NewOrder { items: vec![taro(3)], ..from(Some("555-123-4567"), "CA6") };
+    let redial = shop.orders.create(three).await;
+    assert!(matches!(redial, Err(OrderError::Duplicate { .. })), "{redial:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_announced_of_an_order_comes_in_the_sequence_of_its_versions() {
+    let shop = Shop::open();
+    let mut feed = shop.events.subscribe(Audience::Staff, None);
+    let orders: Vec<_> =
+        (0..8).map(|n| NewOrder { phone: None, customer_id: Some(n.to_string()), ..new(vec![taro(1)]) }).collect();
+    let changed = orders.into_iter().map(|new| {
+        let orders = shop.orders.clone();
+        tokio::spawn(async move {
+            let id = orders.create(new.clone()).await.expect("an order").order_id;
+            let more = (0..8).map(|_| orders.append(&id, new.clone()));
+            futures_util::future::join_all(more).await.into_iter().filter(Result::is_ok).count()
+        })
+    });
+    let changed = futures_util::future::join_all(changed).await.into_iter().map(|done| 1 + done.expect("no panic"));
+    let mut versions = std::collections::HashMap::new();
+    for _ in 0..changed.sum() {
+        let EventDelivery::Event(_, json) = feed.next().await else { panic!("an event was expected") };
+        let event: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+        let latest = versions.entry(event["order"]["order_id"].to_string()).or_insert(0);
+        *latest += 1;
+        assert_eq!(event["order"]["version"], *latest);
+    }
+}
+
+#[tokio::test]
+async fn done_is_for_what_is_being_made_and_recalls_nothing() {
+    let shop = Shop::open();
+    for gone in [OrderStatus::Completed, OrderStatus::Cancelled] {
+        let order = shop.orders.create(NewOrder { phone: None, ..new(vec![taro(1)]) }).await.expect("an order");
+        if gone == OrderStatus::Completed {
+            shop.orders.done(order.order_number, origin("staff")).await.expect("made");
+        }
+        let gone = shop.orders.change_status(&order.order_id, gone, origin("staff")).await.expect("gone");
+        let done = shop.orders.done(order.order_number, origin("staff")).await;
+        assert!(matches!(done, Err(OrderError::InvalidState { from, .. }) if from == gone.status), "{done:?}");
+        assert_eq!(shop.orders.by_id(&order.order_id), Some(gone));
+    }
+    let order = shop.orders.create(NewOrder { phone: None, ..new(vec![taro(1)]) }).await.expect("an order");
+    shop.orders.change_status(&order.order_id, OrderStatus::Preparing, origin("staff")).await.expect("started");
+    let done = shop.orders.done(order.order_number, origin("staff")).await.expect("made");
+    assert_eq!(done.status, OrderStatus::Ready);
+}
