@@ -6,6 +6,7 @@ pub mod config;
 pub mod events;
 pub mod order_service;
 pub mod ordering;
+pub mod outbox;
 pub mod shop;
 pub mod store;
 pub mod twilio;

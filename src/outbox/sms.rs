@@ -1,0 +1,33 @@
+//! Texts through Twilio.
+
+use crate::store::Delivery;
+use crate::twilio::rest::{RestClient, RestError, Text};
+use std::sync::Arc;
+
+/// Sends texts from one number. Cheap to clone.
+#[derive(Clone)]
+pub struct SmsSender(Arc<Inner>);
+
+struct Inner {
+    rest: RestClient,
+    from: String,
+    status_callback: Option<String>,
+}
+
+impl SmsSender {
+    /// `status_callback` is where Twilio reports what became of a text: an absolute URL it can reach.
+    pub fn new(rest: RestClient, from: String, status_callback: Option<String>) -> Self {
+        Self(Arc::new(Inner { rest, from, status_callback }))
+    }
+
+    /// Hands one text over and returns Twilio's id for it.
+    pub(super) async fn send(&self, delivery: &Delivery) -> Result<String, RestError> {
+        let text = Text {
+            from: &self.0.from,
+            to: delivery.to.as_e164(),
+            body: &delivery.body,
+            status_callback: self.0.status_callback.as_deref(),
+        };
+        self.0.rest.send_text(&text).await
+    }
+}
