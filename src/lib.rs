@@ -9,4 +9,5 @@ pub mod ordering;
 pub mod outbox;
 pub mod shop;
 pub mod store;
+pub mod tools;
 pub mod twilio;

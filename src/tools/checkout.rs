@@ -1,0 +1,240 @@
+//! Placing the order: everything that has to hold first, the save, and what the caller is told afterwards.
+//!
+//! The save is the order service's and takes as long as the disk does. Meanwhile the cart is frozen, and whoever asks
+//! about the order waits for the truth.
+
+use futures_util::future::BoxFuture;
+use serde_json::json;
+
+use super::answer::{Code, Failure};
+use super::arguments::Arguments;
+use super::{Done, Effect, Outcome, ToolAnswer, ToolDesk, ToolRequest, finish};
+use crate::order_service::{NewOrder, OrderError, OrderService, Origin};
+use crate::ordering::cart::CartError;
+use crate::ordering::order::{Channel, Order, OrderId};
+
+/// The longest name and notes, in characters.
+const LONGEST_NAME: usize = 60;
+const LONGEST_NOTES: usize = 500;
+
+/// An order on its way to the disk.
+pub(super) struct Placing {
+    save: BoxFuture<'static, Result<Order, OrderError>>,
+    /// Who waits for it: the request that started it, and those that came since.
+    waiting: Vec<ToolRequest>,
+}
+
+/// An order that is saved or could not be.
+pub(super) struct Saved {
+    result: Result<Order, OrderError>,
+    waiting: Vec<ToolRequest>,
+}
+
+/// The end of the save under way; never, when there is none. Safe to drop and call again.
+pub(super) async fn saved(placing: &mut Option<Placing>) -> Saved {
+    let result = match placing {
+        Some(placing) => (&mut placing.save).await,
+        None => std::future::pending().await,
+    };
+    let waiting = placing.take().map(|placing| placing.waiting).unwrap_or_default();
+    Saved { result, waiting }
+}
+
+impl ToolDesk {
+    /// Starts the save, or says why not; `None`: the answer comes when the save has ended.
+    pub(super) fn check_out(&mut self, request: &ToolRequest) -> Option<Outcome> {
+        if let Some(placing) = &mut self.placing {
+            placing.waiting.push(request.clone());
+            return None;
+        }
+        match self.start_save(request) {
+            Ok(Started::Saving(placing)) => {
+                self.placing = Some(placing);
+                None
+            }
+            Ok(Started::PlacedAlready(order)) => Some(Ok(self.placed_answer(&order))),
+            Err(failure) => Some(Err(failure)),
+        }
+    }
+
+    /// Whether this call has an order; `None`: the answer comes when the save under way has ended.
+    pub(super) fn order_is_placed(&mut self, request: &ToolRequest) -> Option<Outcome> {
+        if let Err(failure) = Arguments::parse(&request.arguments, &[]) {
+            return Some(Err(failure));
+        }
+        match &mut self.placing {
+            Some(placing) => {
+                placing.waiting.push(request.clone());
+                None
+            }
+            None => Some(Ok(self.is_placed())),
+        }
+    }
+
+    /// Remembers what came of the save and answers everybody who waited for it.
+    pub(super) fn settle(&mut self, saved: Saved) -> Vec<ToolAnswer> {
+        if let Ok(order) = &saved.result {
+            self.cart.ordered();
+            self.placed = Some((order.order_id.clone(), order.order_number));
+        }
+        let answer = |request: ToolRequest| {
+            let outcome = match &saved.result {
+                _ if request.name == "order_is_placed" => Ok(self.is_placed()),
+                Ok(order) => Ok(self.placed_answer(order)),
+                Err(error) => Err(self.failed(error)),
+            };
+            finish(request.id, request.name, outcome)
+        };
+        saved.waiting.into_iter().map(answer).collect()
+    }
+
+    fn start_save(&mut self, request: &ToolRequest) -> Result<Started, Failure> {
+        let allowed = ["phone", "name", "notes", "confirmed", "allow_duplicate"];
+        let mut arguments = Arguments::parse(&request.arguments, &allowed)?;
+        let phone = arguments.text("phone")?.map(|said| self.read_phone(&said)).transpose()?;
+        let name = arguments.line("name", LONGEST_NAME)?;
+        let notes = arguments.line("notes", LONGEST_NOTES)?;
+        let confirmed = arguments.flag("confirmed")?.unwrap_or(false);
+        let allow_duplicate = arguments.flag("allow_duplicate")?.unwrap_or(false);
+        // They count from here on, whatever else is still missing.
+        self.phone = phone.or(self.phone.take());
+        self.name = name.or(self.name.take());
+
+        let placed = self.placed.as_ref().and_then(|(id, _)| self.toolbox.orders.by_id(id));
+        if self.cart.items().is_empty() && self.cart.pending().is_none() {
+            let error = "There is nothing in the cart yet. What would you like?";
+            return placed
+                .map(Box::new)
+                .map(Started::PlacedAlready)
+                .ok_or_else(|| Failure::new(Code::EmptyCart, error));
+        }
+        if let Some(pending) = self.cart.pending() {
+            let summary = self.menu.summary(pending);
+            let error = format!("There is still a drink to confirm: {summary}. Would you like it?");
+            return Err(Failure::new(Code::PendingItem, error).with("summary", summary));
+        }
+        let requires = self.menu.requires();
+        if requires.phone && self.phone.is_none() {
+            return Err(Failure::new(Code::NoPhone, "Which phone number may I put on the order?"));
+        }
+        if requires.name && self.name.is_none() {
+            return Err(Failure::new(Code::NoName, "What name may I put on the order?"));
+        }
+        if let Some(sentence) = self.toolbox.shop.ordering_closed() {
+            return Err(Failure::new(Code::OrderingClosed, sentence));
+        }
+        self.cart
+            .may_order(request.turn, confirmed, self.toolbox.final_confirmation)
+            .map_err(|error| self.not_confirmed(error))?;
+
+        let new = NewOrder {
+            channel: Channel::Phone,
+            name: self.name.clone(),
+            phone: self.phone.clone(),
+            customer_id: None,
+            caller: self.callers_number.clone(),
+            notes,
+            items: self.cart.items().to_vec(),
+            call_sid: Some(self.caller.call_sid.clone()),
+            // The same cart of the same call is the same order, however often it is tried.
+            idempotency_key: Some(format!("{}:{}", self.caller.call_sid, self.cart.revision())),
+            allow_duplicate,
+            origin: Origin { by: "phone", correlation_id: Some(self.caller.correlation_id.clone()) },
+        };
+        let amended = placed.map(|order| order.order_id);
+        let save = Box::pin(save(self.toolbox.orders.clone(), amended, new));
+        Ok(Started::Saving(Placing { save, waiting: vec![request.clone()] }))
+    }
+
+    fn not_confirmed(&self, error: CartError) -> Failure {
+        if error != CartError::NeedsConfirmation {
+            return error.into();
+        }
+        let summary = self.menu.cart_summary(self.cart.items());
+        // The two ways to get here ask for different things of the agent, and one sentence of the caller.
+        let next = if self.cart.was_read_back() {
+            "Wait until the caller has answered, then call checkout_order with confirmed true if they said yes."
+        } else {
+            "Call get_cart, read its summary to the caller, and wait for their answer."
+        };
+        let error = format!("Before I place it, is this right? {summary}");
+        Failure::new(Code::NeedsConfirmation, error).with("summary", summary).with("next", next)
+    }
+
+    fn is_placed(&self) -> Done {
+        let number = self.placed.as_ref().map(|(_, number)| *number);
+        Done::new(json!({"placed": number.is_some(), "order_number": number}))
+    }
+
+    fn placed_answer(&self, order: &Order) -> Done {
+        let ready_in_minutes = order.status.is_active().then(|| {
+            let ahead = self.toolbox.orders.drinks_ahead_of(&order.order_id);
+            self.toolbox.shop.ready_in_minutes(ahead, order.drinks())
+        });
+        let content = json!({
+            "ok": true,
+            "order_number": order.order_number,
+            "spoken_order_number": order.order_number.spoken(),
+            "order_id": order.order_id,
+            "status": order.status,
+            "items": order.items,
+            "total": order.total,
+            "phone": order.phone,
+            "name": order.name,
+            "ready_in_minutes": ready_in_minutes.flatten(),
+        });
+        Done::new(content).with(Effect::OrderPlaced { order_number: order.order_number.to_string() })
+    }
+
+    fn failed(&self, error: &OrderError) -> Failure {
+        match error {
+            OrderError::Limit { limit, per_phone: false } => {
+                Failure::new(Code::Limit, format!("We can make at most {limit} drinks in one order."))
+            }
+            OrderError::Limit { limit, per_phone: true } => {
+                let error = format!(
+                    "There are already drinks being made for that phone number, and we can make at most {limit} at a time."
+                );
+                Failure::new(Code::Limit, error)
+            }
+            OrderError::Duplicate { existing } => {
+                let number = existing.order_number;
+                let error = format!(
+                    "You ordered the same drinks a moment ago; the order number is {}. Would you like them once more?",
+                    number.spoken()
+                );
+                Failure::new(Code::DuplicateOrder, error)
+                    .with("order_number", number.to_string())
+                    .with("spoken_order_number", number.spoken())
+            }
+            OrderError::InProgress => {
+                Failure::new(Code::StillWorking, "The same order is just being placed, one moment please.")
+            }
+            OrderError::Empty => CartError::EmptyCart.into(),
+            OrderError::NotFound
+            | OrderError::InvalidState { .. }
+            | OrderError::TooLate(_)
+            | OrderError::NotSaved(_) => {
+                let error = "Sorry, I could not place the order. It is still in the cart; shall I try once more?";
+                Failure::new(Code::NotSaved, error)
+            }
+        }
+    }
+}
+
+enum Started {
+    Saving(Placing),
+    /// Nothing new: the order of this call stands.
+    PlacedAlready(Box<Order>),
+}
+
+/// Appends to the call's order while that may still be changed; otherwise makes a new one.
+async fn save(orders: OrderService, amended: Option<OrderId>, new: NewOrder) -> Result<Order, OrderError> {
+    if let Some(id) = amended {
+        match orders.append(&id, new.clone()).await {
+            Err(OrderError::TooLate(_) | OrderError::NotFound) => {}
+            other => return other,
+        }
+    }
+    orders.create(new).await
+}
