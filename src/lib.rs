@@ -3,6 +3,7 @@
 
 pub mod audio;
 pub mod config;
+pub mod deepgram;
 pub mod events;
 pub mod order_service;
 pub mod ordering;

@@ -1,0 +1,92 @@
+//! Dials the agent: TCP, TLS and the WebSocket handshake with the project's key.
+//!
+//! What is said on the socket is [`super::message`]'s; when to dial is the bridge's.
+
+use secrecy::{ExposeSecret, SecretString};
+use std::sync::Arc;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::{HeaderValue, header};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config, tungstenite};
+
+/// The agent leg's socket.
+pub type AgentSocket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// Two or three chunks of audio. The library zero-fills the whole buffer before every read, so that a large one costs more
+/// than it saves, and every call has its own.
+const BUFFER_BYTES: usize = 4 << 10;
+/// Agent speech comes in chunks of some kilobytes; text messages are far smaller.
+const MAX_MESSAGE_BYTES: usize = 1 << 20;
+
+/// Where and as whom the agent is dialled. Cheap to clone.
+#[derive(Clone)]
+pub struct AgentLine {
+    url: Arc<str>,
+    authorization: HeaderValue,
+    connector: Connector,
+}
+
+/// The agent could not be dialled.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// The URL or the key cannot be put into a request.
+    #[error("DG_AGENT_URL or DEEPGRAM_API_KEY cannot be used in a request: {0}")]
+    Request(String),
+    /// The agent's host does not answer.
+    #[error("no connection: {0}")]
+    Io(std::io::Error),
+    /// The handshake was answered otherwise; 401 means a wrong key.
+    #[error("the handshake was refused with status {0}")]
+    Refused(u16),
+    /// TLS or the WebSocket protocol failed.
+    #[error("the handshake failed: {0}")]
+    Handshake(String),
+}
+
+impl AgentLine {
+    /// Prepares the TLS configuration once; every call shares it.
+    pub fn new(url: &str, api_key: &SecretString) -> Result<Self, DialError> {
+        url.into_client_request().map_err(|error| DialError::Request(error.to_string()))?;
+        let mut authorization = HeaderValue::from_str(&format!("Token {}", api_key.expose_secret()))
+            .map_err(|error| DialError::Request(error.to_string()))?;
+        authorization.set_sensitive(true);
+        let connector =
+            if url.starts_with("wss:") { Connector::Rustls(Arc::new(tls_config()?)) } else { Connector::Plain };
+        Ok(Self { url: url.into(), authorization, connector })
+    }
+
+    /// Dials; the bridge bounds the wait.
+    pub async fn dial(self) -> Result<AgentSocket, DialError> {
+        let mut request = (&*self.url).into_client_request().map_err(|error| DialError::Request(error.to_string()))?;
+        request.headers_mut().insert(header::AUTHORIZATION, self.authorization);
+        let config = WebSocketConfig::default()
+            .read_buffer_size(BUFFER_BYTES)
+            .write_buffer_size(BUFFER_BYTES)
+            .max_message_size(Some(MAX_MESSAGE_BYTES))
+            .max_frame_size(Some(MAX_MESSAGE_BYTES));
+        match connect_async_tls_with_config(request, Some(config), true, Some(self.connector)).await {
+            Ok((socket, _)) => Ok(socket),
+            Err(tungstenite::Error::Io(error)) => Err(DialError::Io(error)),
+            Err(tungstenite::Error::Http(response)) => Err(DialError::Refused(response.status().as_u16())),
+            Err(error) => Err(DialError::Handshake(error.to_string())),
+        }
+    }
+}
+
+/// TLS by rustls with ring and the machine's root certificates.
+pub fn tls_config() -> Result<rustls::ClientConfig, DialError> {
+    let failed = |error: rustls::Error| DialError::Handshake(error.to_string());
+    let mut roots = rustls::RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        return Err(DialError::Handshake("no root certificates on this machine; install ca-certificates".to_owned()));
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    Ok(rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(failed)?
+        .with_root_certificates(roots)
+        .with_no_client_auth())
+}
