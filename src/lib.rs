@@ -2,6 +2,7 @@
 //! whose orders are kept on disk and shown live.
 
 pub mod audio;
+pub mod bridge;
 pub mod config;
 pub mod deepgram;
 pub mod events;

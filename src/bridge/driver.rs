@@ -1,0 +1,309 @@
+//! The loop around a [`Session`]: moves bytes between its two sockets, the clock and the tools.
+//!
+//! Decides nothing. Nothing here waits for anything but "what happens next", so neither a tool, nor a disk, nor a peer
+//! who stops reading can hold up the audio.
+
+use super::leg::{Leg, SendFault};
+use super::session::{EndReason, Input, Leg as Which, Output, Session, SessionSettings};
+use super::summary::Summary;
+use crate::deepgram::line::{AgentSocket, DialError};
+use crate::deepgram::message::AgentMessage;
+use crate::tools::{ToolAnswer, ToolRequest, still_working};
+use crate::twilio::message::PhoneMessage;
+use axum::extract::ws::{self, WebSocket};
+use futures_util::future::BoxFuture;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, Sleep};
+use tokio_tungstenite::tungstenite;
+use tokio_util::sync::CancellationToken;
+
+/// How long a socket may take to close before it is dropped.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+/// Media that may be handled before what is ready to be sent is sent.
+const BATCH: usize = 32;
+
+/// What a call is driven with.
+pub struct Parts {
+    /// The phone leg, after its `start`.
+    pub phone: WebSocket,
+    /// The agent leg, being dialled.
+    pub agent: BoxFuture<'static, Result<AgentSocket, DialError>>,
+    /// To the call's tools.
+    pub requests: mpsc::Sender<Box<ToolRequest>>,
+    /// From the call's tools.
+    pub answers: mpsc::Receiver<Box<ToolAnswer>>,
+    /// Ends the call when the server stops; a token of its own, so that calls do not wait for each other's looks at it.
+    pub shutdown: CancellationToken,
+}
+
+/// A call that has ended, its legs still open.
+pub struct Ended {
+    driver: Driver,
+    reason: EndReason,
+}
+
+/// Runs a call to its end; [`Ended::close`] then closes both legs.
+pub async fn run(settings: SessionSettings, parts: Parts) -> Ended {
+    let mut driver = Driver {
+        phone: Leg::new(parts.phone),
+        agent: AgentLeg::Dialling(parts.agent),
+        requests: parts.requests,
+        answers: parts.answers,
+        unanswered: 0,
+        session: Session::new(settings),
+        outputs: Vec::new(),
+        started: Instant::now(),
+    };
+    let mut timer = pin!(tokio::time::sleep_until(driver.started + driver.session.next_deadline()));
+    let mut shutdown = pin!(parts.shutdown.cancelled());
+    let reason = poll_fn(|cx| driver.poll(cx, timer.as_mut(), shutdown.as_mut())).await;
+    Ended { driver, reason }
+}
+
+impl Ended {
+    /// How the call ended.
+    pub fn reason(&self) -> EndReason {
+        self.reason
+    }
+
+    /// Closes both legs, which also tells the tools that the call is over. Whoever must know of the end before Twilio
+    /// does is told before this.
+    pub async fn close(self) -> Summary {
+        let Driver { phone, agent, session, .. } = self.driver;
+        let normal = ws::CloseFrame { code: ws::close_code::NORMAL, reason: ws::Utf8Bytes::from_static("") };
+        let phone = phone.close(ws::Message::Close(Some(normal)));
+        let agent = async {
+            match agent {
+                AgentLeg::Up(leg) => leg.close(tungstenite::Message::Close(None)).await,
+                AgentLeg::Dialling(_) | AgentLeg::Gone => {}
+            }
+        };
+        // Who does not answer the close is dropped; the sockets go with the futures.
+        let _ = tokio::join!(tokio::time::timeout(CLOSE_LIMIT, phone), tokio::time::timeout(CLOSE_LIMIT, agent));
+        session.summary().clone()
+    }
+}
+
+type PhoneLeg = Leg<WebSocket, ws::Message>;
+
+enum AgentLeg {
+    Dialling(BoxFuture<'static, Result<AgentSocket, DialError>>),
+    Up(Box<Leg<AgentSocket, tungstenite::Message>>),
+    Gone,
+}
+
+struct Driver {
+    phone: PhoneLeg,
+    agent: AgentLeg,
+    requests: mpsc::Sender<Box<ToolRequest>>,
+    answers: mpsc::Receiver<Box<ToolAnswer>>,
+    /// Requests without an answer yet: the channel is looked at only while there are any.
+    unanswered: usize,
+    session: Session,
+    outputs: Vec<Output>,
+    started: Instant,
+}
+
+impl Driver {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut timer: Pin<&mut Sleep>,
+        shutdown: Pin<&mut impl Future<Output = ()>>,
+    ) -> Poll<EndReason> {
+        if shutdown.poll(cx).is_ready()
+            && let Some(reason) = self.step(Input::Shutdown)
+        {
+            return Poll::Ready(reason);
+        }
+        loop {
+            let mut ready = false;
+            for _ in 0..BATCH {
+                let Poll::Ready(stepped) = self.poll_receive(cx) else { break };
+                ready = true;
+                if let Some(reason) = stepped {
+                    return Poll::Ready(reason);
+                }
+            }
+            if let Some(reason) = self.poll_send(cx) {
+                return Poll::Ready(reason);
+            }
+            // The deadline moves with nearly every frame, mostly away: the timer is set anew only when it has fired or
+            // would fire too late.
+            let deadline = self.started.checked_add(self.session.next_deadline()).unwrap_or_else(far_future);
+            if deadline < timer.deadline() {
+                timer.as_mut().reset(deadline);
+            }
+            while timer.as_mut().poll(cx).is_ready() {
+                if let Some(reason) = self.step(Input::Tick) {
+                    return Poll::Ready(reason);
+                }
+                ready = true;
+                let next = self.started.checked_add(self.session.next_deadline()).unwrap_or_else(far_future);
+                timer.as_mut().reset(next);
+            }
+            if !ready {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Takes one input from whoever has one: `Ready(Some)` ends the call, `Ready(None)` asks to be polled again.
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Option<EndReason>> {
+        if let Poll::Ready(stepped) = self.poll_agent(cx) {
+            return Poll::Ready(stepped);
+        }
+        if self.unanswered > 0
+            && let Poll::Ready(Some(answer)) = self.answers.poll_recv(cx)
+        {
+            self.unanswered -= 1;
+            return Poll::Ready(self.step(Input::Tool(*answer)));
+        }
+        match self.phone.poll_receive(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Some(Ok(ws::Message::Text(text)))) => Poll::Ready(match PhoneMessage::parse(text.as_str()) {
+                Ok(message) => self.step(Input::Phone(message)),
+                Err(error) => self.step(Input::Unreadable(Which::Phone, error.to_string().into())),
+            }),
+            Poll::Ready(Some(Ok(ws::Message::Binary(_)))) => {
+                Poll::Ready(self.step(Input::Unreadable(Which::Phone, "a binary frame".into())))
+            }
+            Poll::Ready(Some(Ok(ws::Message::Ping(_) | ws::Message::Pong(_)))) => Poll::Ready(None),
+            Poll::Ready(Some(Err(error))) => {
+                tracing::warn!("the phone leg is broken: {error}");
+                Poll::Ready(self.step(Input::Closed(Which::Phone)))
+            }
+            Poll::Ready(None | Some(Ok(ws::Message::Close(_)))) => Poll::Ready(self.step(Input::Closed(Which::Phone))),
+        }
+    }
+
+    fn poll_agent(&mut self, cx: &mut Context<'_>) -> Poll<Option<EndReason>> {
+        let received = match &mut self.agent {
+            AgentLeg::Gone => return Poll::Pending,
+            AgentLeg::Dialling(dialling) => match std::task::ready!(dialling.as_mut().poll(cx)) {
+                Ok(socket) => {
+                    self.agent = AgentLeg::Up(Box::new(Leg::new(socket)));
+                    return Poll::Ready(self.step(Input::AgentConnected));
+                }
+                Err(error) => {
+                    tracing::error!("the agent cannot be reached: {error}");
+                    self.agent = AgentLeg::Gone;
+                    return Poll::Ready(self.step(Input::AgentUnreachable));
+                }
+            },
+            AgentLeg::Up(leg) => std::task::ready!(leg.poll_receive(cx)),
+        };
+        Poll::Ready(match received {
+            Some(Ok(tungstenite::Message::Binary(audio))) => self.step(Input::AgentAudio(&audio)),
+            Some(Ok(tungstenite::Message::Text(text))) => match AgentMessage::parse(text.as_str()) {
+                Ok(message) => self.step(Input::Agent(message)),
+                Err(error) => self.step(Input::Unreadable(Which::Agent, error.to_string().into())),
+            },
+            Some(Ok(
+                tungstenite::Message::Ping(_) | tungstenite::Message::Pong(_) | tungstenite::Message::Frame(_),
+            )) => None,
+            ended @ (None | Some(Err(_) | Ok(tungstenite::Message::Close(_)))) => {
+                if let Some(Err(error)) = ended {
+                    tracing::warn!("the agent leg is broken: {error}");
+                }
+                self.agent = AgentLeg::Gone;
+                self.step(Input::Closed(Which::Agent))
+            }
+        })
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Option<EndReason> {
+        if let AgentLeg::Up(leg) = &mut self.agent
+            && let Poll::Ready(fault) = leg.poll_send(cx)
+        {
+            self.agent = AgentLeg::Gone;
+            if let Some(reason) = self.step(fault_on(Which::Agent, fault)) {
+                return Some(reason);
+            }
+        }
+        match self.phone.poll_send(cx) {
+            Poll::Ready(fault) => self.step(fault_on(Which::Phone, fault)),
+            Poll::Pending => None,
+        }
+    }
+
+    /// One step of the session; its outputs go to the queues of the sockets and the tools.
+    fn step(&mut self, input: Input<'_>) -> Option<EndReason> {
+        let now = self.started.elapsed();
+        let mut outputs = std::mem::take(&mut self.outputs);
+        self.session.handle(now, input, &mut outputs);
+        let mut ended = None;
+        for output in outputs.drain(..) {
+            match output {
+                Output::Phone(text) => self.send_phone(text),
+                Output::ClearPhone(text) => {
+                    self.phone.drop_unsent();
+                    self.send_phone(text);
+                }
+                Output::AgentSettings(text) => {
+                    let shared = tungstenite::Bytes::from_owner(SharedText(text));
+                    // Text it was, text it is.
+                    if let Ok(text) = tungstenite::Utf8Bytes::try_from(shared) {
+                        self.send_agent(text.len(), tungstenite::Message::Text(text));
+                    }
+                }
+                Output::AgentText(text) => self.send_agent(text.len(), tungstenite::Message::text(text)),
+                Output::AgentAudio(audio) => self.send_agent(audio.len(), tungstenite::Message::binary(audio)),
+                Output::RunTool(request) => self.run_tool(request),
+                Output::End(reason) => ended = Some(reason),
+            }
+        }
+        outputs.shrink_to(8);
+        self.outputs = outputs;
+        ended
+    }
+
+    fn send_phone(&mut self, text: String) {
+        let bytes = text.len();
+        self.phone.send(ws::Message::text(text), bytes);
+    }
+
+    fn send_agent(&mut self, bytes: usize, message: tungstenite::Message) {
+        if let AgentLeg::Up(leg) = &mut self.agent {
+            leg.send(message, bytes);
+        }
+    }
+
+    fn run_tool(&mut self, request: ToolRequest) {
+        if let Err(error) = self.requests.try_send(Box::new(request)) {
+            let request = *error.into_inner();
+            tracing::error!(tool = %request.name, "the call's tools do not take requests");
+            let answer = still_working(request.id, request.name);
+            // One level deep: an answer runs no tool.
+            self.step(Input::Tool(answer));
+        } else {
+            self.unanswered += 1;
+        }
+    }
+}
+
+/// The settings, shared by all calls, as the bytes of a message.
+struct SharedText(Arc<str>);
+
+impl AsRef<[u8]> for SharedText {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+fn fault_on(leg: Which, fault: SendFault) -> Input<'static> {
+    match fault {
+        SendFault::Closed => Input::Closed(leg),
+        SendFault::Stalled => Input::Stalled(leg),
+    }
+}
+
+fn far_future() -> Instant {
+    // A year: later than any call, early enough for every timer wheel.
+    Instant::now() + Duration::from_secs(365 * 24 * 3600)
+}
