@@ -1,0 +1,199 @@
+//! The calls in progress, the tokens of calls about to start, and how calls that just ended are to go on.
+//!
+//! All three are keyed by what Twilio sends back to us, live for seconds to minutes, and are bounded.
+
+use crate::bridge::EndReason;
+use crate::events::{Event, EventLog};
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+use rand::Rng as _;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+
+/// From the TwiML to the stream's `start`: the greeting is said and the socket opened in between.
+const TOKEN_LIFE: Duration = Duration::from_secs(60);
+/// Tokens outstanding; strangers who may ask for calls cannot fill the memory.
+const MOST_TOKENS: usize = 10_000;
+
+/// The calls in progress. Cheap to clone.
+#[derive(Clone)]
+pub struct LiveCalls(Arc<LiveInner>);
+
+struct LiveInner {
+    calls: DashMap<String, Instant>,
+    events: EventLog,
+}
+
+impl LiveCalls {
+    /// No calls.
+    pub fn new(events: EventLog) -> Self {
+        Self(Arc::new(LiveInner { calls: DashMap::new(), events }))
+    }
+
+    /// How many calls are in progress.
+    pub fn count(&self) -> usize {
+        self.0.calls.len()
+    }
+
+    /// Whether a call is in progress.
+    pub(super) fn contains(&self, call_sid: &str) -> bool {
+        self.0.calls.contains_key(call_sid)
+    }
+
+    /// Enters a call, unless it is in progress already. It leaves, and `call_ended` is sent, when the guard goes.
+    pub(super) fn enter(&self, call_sid: &str) -> Option<LiveGuard> {
+        match self.0.calls.entry(call_sid.to_owned()) {
+            Entry::Occupied(_) => return None,
+            Entry::Vacant(place) => place.insert(Instant::now()),
+        };
+        self.0.events.publish(&Event::CallStarted { call_sid: call_sid.to_owned() });
+        Some(LiveGuard { calls: self.clone(), call_sid: call_sid.to_owned() })
+    }
+}
+
+/// One call's presence among the live ones.
+pub(super) struct LiveGuard {
+    calls: LiveCalls,
+    call_sid: String,
+}
+
+impl Drop for LiveGuard {
+    fn drop(&mut self) {
+        self.calls.0.calls.remove(&self.call_sid);
+        self.calls.0.events.publish(&Event::CallEnded { call_sid: std::mem::take(&mut self.call_sid) });
+    }
+}
+
+/// What Twilio's signed webhook told us of a call, kept until its stream starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Expected {
+    pub(super) call_sid: String,
+    pub(super) from: Option<String>,
+    pub(super) correlation_id: String,
+}
+
+/// Single-use tokens, each bound to one call.
+#[derive(Default)]
+pub(super) struct Tokens(DashMap<String, (Expected, Instant)>);
+
+impl Tokens {
+    /// Calls about to start.
+    pub(super) fn outstanding(&self, now: Instant) -> usize {
+        self.0.retain(|_, (_, expires)| *expires > now);
+        self.0.len()
+    }
+
+    /// A token for a call; none when far too many are outstanding.
+    pub(super) fn issue(&self, expected: Expected, now: Instant) -> Option<String> {
+        if self.0.len() >= MOST_TOKENS && self.outstanding(now) >= MOST_TOKENS {
+            return None;
+        }
+        let mut secret = [0; 24];
+        rand::rng().fill_bytes(&mut secret);
+        let token = secret.iter().fold(String::with_capacity(48), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        });
+        self.0.insert(token.clone(), (expected, now + TOKEN_LIFE));
+        Some(token)
+    }
+
+    /// Takes a token in: what it was issued for, if it is known, in time and of this call. It is used up either way.
+    pub(super) fn redeem(&self, token: &str, call_sid: &str, now: Instant) -> Option<Expected> {
+        let (_, (expected, expires)) = self.0.remove(token)?;
+        (expires > now && expected.call_sid == call_sid).then_some(expected)
+    }
+}
+
+/// How calls whose stream has ended are to go on, until Twilio asks.
+#[derive(Default)]
+pub(super) struct Endings {
+    ended: DashMap<String, (EndReason, oneshot::Sender<()>)>,
+    /// Calls that Twilio asked about before we knew of their end: it saw the stream break first.
+    asked_early: DashMap<String, ()>,
+}
+
+impl Endings {
+    /// Remembers an ending; the receiver is told when Twilio has asked for it.
+    pub(super) fn put(&self, call_sid: &str, reason: EndReason) -> oneshot::Receiver<()> {
+        let (asked, told) = oneshot::channel();
+        if self.asked_early.remove(call_sid).is_none() {
+            self.ended.insert(call_sid.to_owned(), (reason, asked));
+        }
+        told
+    }
+
+    /// Twilio asks about a call that is still in progress here.
+    pub(super) fn asked_early(&self, call_sid: &str) {
+        self.asked_early.insert(call_sid.to_owned(), ());
+    }
+
+    /// Twilio asks how a call is to go on.
+    pub(super) fn take(&self, call_sid: &str) -> Option<EndReason> {
+        let (_, (reason, asked)) = self.ended.remove(call_sid)?;
+        // Nobody waiting any more is no fault: the answer still holds.
+        let _ = asked.send(());
+        Some(reason)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expected(call_sid: &str) -> Expected {
+        Expected { call_sid: call_sid.to_owned(), from: None, correlation_id: "req_1".to_owned() }
+    }
+
+    #[test]
+    fn a_token_works_once_for_its_call_and_in_time() {
+        let (tokens, now) = (Tokens::default(), Instant::now());
+        let token = tokens.issue(expected("CA1"), now).expect("a token");
+        assert_eq!(tokens.redeem(&token, "CA1", now), Some(expected("CA1")));
+        assert_eq!(tokens.redeem(&token, "CA1", now), None, "used twice");
+
+        let token = tokens.issue(expected("CA1"), now).expect("a token");
+        assert_eq!(tokens.redeem(&token, "CA2", now), None, "another call's");
+        let token = tokens.issue(expected("CA1"), now).expect("a token");
+        assert_eq!(tokens.redeem(&token, "CA1", now + TOKEN_LIFE), None, "too late");
+        assert_eq!(tokens.redeem("", "CA1", now), None);
+    }
+
+    #[test]
+    fn a_flood_of_requests_is_bounded_and_passes() {
+        let (tokens, now) = (Tokens::default(), Instant::now());
+        for _ in 0..MOST_TOKENS {
+            assert!(tokens.issue(expected("CA1"), now).is_some());
+        }
+        assert!(tokens.issue(expected("CA1"), now).is_none());
+        assert!(tokens.issue(expected("CA1"), now + TOKEN_LIFE).is_some());
+    }
+
+    #[tokio::test]
+    async fn twilio_is_told_once_how_a_call_goes_on_even_if_it_asks_first() {
+        let endings = Endings::default();
+        let asked = endings.put("CA1", EndReason::Goodbye);
+        assert_eq!(endings.take("CA1"), Some(EndReason::Goodbye));
+        asked.await.expect("whoever waits is told that Twilio has asked");
+        assert_eq!(endings.take("CA1"), None);
+
+        endings.asked_early("CA2");
+        drop(endings.put("CA2", EndReason::PhoneLost));
+        assert_eq!(endings.take("CA2"), None, "it has been answered");
+        drop(endings.put("CA2", EndReason::PhoneLost));
+        assert_eq!(endings.take("CA2"), Some(EndReason::PhoneLost));
+    }
+
+    #[tokio::test]
+    async fn a_call_leaves_with_its_guard() {
+        let events = EventLog::new(jiff::Timestamp::UNIX_EPOCH);
+        let calls = LiveCalls::new(events);
+        let guard = calls.enter("CA1").expect("the first");
+        assert!(calls.enter("CA1").is_none(), "one call twice");
+        assert_eq!(calls.count(), 1);
+        drop(guard);
+        assert_eq!(calls.count(), 0);
+    }
+}

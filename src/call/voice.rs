@@ -1,0 +1,225 @@
+//! Twilio's webhooks: a call comes in, a stream has ended, how streams and texts fared. All but the last two answer with
+//! TwiML.
+
+use super::Calls;
+use super::live::Expected;
+use crate::bridge::EndReason;
+use crate::twilio::signature;
+use crate::twilio::twiml::{Dial, Stream, Twiml};
+use axum::Router;
+use axum::extract::rejection::FormRejection;
+use axum::extract::{Extension, Form, State};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use secrecy::{ExposeSecret, SecretString};
+use std::time::Instant;
+
+type Params = Vec<(String, String)>;
+type Posted = Result<Form<Params>, FormRejection>;
+
+pub(super) fn router(calls: Calls) -> Router {
+    Router::new()
+        .route("/voice", post(voice))
+        .route("/voice/after", post(after))
+        .route("/voice/status", post(stream_status))
+        .route("/sms/status", post(text_status))
+        .with_state(calls)
+}
+
+/// The request's id, put into its extensions by whoever serves the routes.
+#[derive(Clone, Debug)]
+pub struct CorrelationId(pub String);
+
+async fn voice(
+    State(calls): State<Calls>,
+    uri: Uri,
+    headers: HeaderMap,
+    id: Option<Extension<CorrelationId>>,
+    posted: Posted,
+) -> Result<Response, Refusal> {
+    let params = calls.verified(&uri, &headers, posted, calls.settings().auth_token.as_ref())?;
+    let call_sid = call_sid(&params)?;
+    let now = Instant::now();
+    let taken = calls.live().count() + calls.tokens().outstanding(now);
+    if taken >= calls.settings().max_calls {
+        tracing::warn!(call.sid = call_sid, "a call was turned away: {taken} are in progress or about to start");
+        return Ok(answer(&calls.nobody_there(&calls.settings().shop.menu().sentences().say_busy)));
+    }
+    let correlation_id = id.map(|Extension(id)| id.0).unwrap_or_default();
+    let from = field(&params, "From").map(str::to_owned);
+    let expected = Expected { call_sid: call_sid.to_owned(), from, correlation_id };
+    let Some(token) = calls.tokens().issue(expected, now) else {
+        tracing::error!(call.sid = call_sid, "a call was turned away: too many are about to start");
+        return Ok(answer(&calls.nobody_there(&calls.settings().shop.menu().sentences().say_busy)));
+    };
+    let settings = calls.settings();
+    // Twilio takes a name and a value of under 500 characters together.
+    let parameter = |name: &str, value: &str| (name.to_owned(), value.chars().take(400).collect());
+    let stream = Stream {
+        url: settings.stream_url(),
+        action: Some(settings.http_url("/voice/after")),
+        status_callback: Some(settings.http_url("/voice/status")),
+        parameters: vec![
+            parameter("call_sid", call_sid),
+            parameter("from", field(&params, "From").unwrap_or_default()),
+            parameter("to", field(&params, "To").unwrap_or_default()),
+            parameter("token", &token),
+        ],
+    };
+    Ok(answer(&Twiml::connect(Some(&settings.shop.menu().sentences().say), stream)))
+}
+
+/// The stream has ended: hang up, put through, or say why there is nobody to talk to.
+async fn after(State(calls): State<Calls>, uri: Uri, headers: HeaderMap, posted: Posted) -> Result<Response, Refusal> {
+    let params = calls.verified(&uri, &headers, posted, calls.settings().auth_token.as_ref())?;
+    let call_sid = call_sid(&params)?;
+    if let Some(status) = field(&params, "DialCallStatus") {
+        // Back from the person that the caller was put through to.
+        return Ok(answer(&calls.twiml_after_transfer(status)));
+    }
+    let reason = calls.endings().take(call_sid);
+    if reason.is_none() && calls.live().contains(call_sid) {
+        calls.endings().asked_early(call_sid);
+    }
+    tracing::debug!(call.sid = call_sid, ?reason, "Twilio asks how the call goes on");
+    Ok(answer(&calls.twiml_after(reason)))
+}
+
+async fn stream_status(
+    State(calls): State<Calls>,
+    uri: Uri,
+    headers: HeaderMap,
+    posted: Posted,
+) -> Result<StatusCode, Refusal> {
+    let params = calls.verified(&uri, &headers, posted, calls.settings().auth_token.as_ref())?;
+    let event = field(&params, "StreamEvent").unwrap_or("an unnamed event");
+    let call_sid = field(&params, "CallSid").unwrap_or_default();
+    match field(&params, "StreamError") {
+        Some(error) => tracing::error!(call.sid = call_sid, "Twilio reports {event}: {error}"),
+        None => tracing::debug!(call.sid = call_sid, "Twilio reports {event}"),
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn text_status(
+    State(calls): State<Calls>,
+    uri: Uri,
+    headers: HeaderMap,
+    posted: Posted,
+) -> Result<StatusCode, Refusal> {
+    let params = calls.verified(&uri, &headers, posted, calls.settings().texts_auth_token.as_ref())?;
+    let sid = field(&params, "MessageSid").unwrap_or_default();
+    let status = field(&params, "MessageStatus").unwrap_or("an unknown state");
+    match field(&params, "ErrorCode") {
+        Some(code) => tracing::warn!(provider_id = sid, "the carrier reports a text as {status}, error {code}"),
+        None => tracing::info!(provider_id = sid, "the carrier reports a text as {status}"),
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Why a webhook was not answered. Twilio shows the text in its debugger.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refusal {
+    #[error("this request was not signed by Twilio for this account")]
+    NotTwilio,
+    #[error("this is not a form: {0}")]
+    NotAForm(String, StatusCode),
+    #[error("the form names no call (CallSid)")]
+    NoCall,
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = match &self {
+            Self::NotTwilio => StatusCode::FORBIDDEN,
+            Self::NotAForm(_, status) => *status,
+            Self::NoCall => StatusCode::BAD_REQUEST,
+        };
+        tracing::warn!("a webhook was refused: {self}");
+        (status, self.to_string()).into_response()
+    }
+}
+
+impl Calls {
+    /// The form, once it is proven to be Twilio's. Without a token to prove it by (a local server), any form will do.
+    fn verified(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+        posted: Posted,
+        auth_token: Option<&SecretString>,
+    ) -> Result<Params, Refusal> {
+        let params = match posted {
+            Ok(Form(params)) => params,
+            // A body that cannot be read cannot be signed either: a stranger learns nothing beyond that.
+            Err(_) if auth_token.is_some() && !headers.contains_key(signature::HEADER) => {
+                return Err(Refusal::NotTwilio);
+            }
+            Err(rejection) => {
+                let status = if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                    StatusCode::PAYLOAD_TOO_LARGE
+                } else {
+                    StatusCode::BAD_REQUEST
+                };
+                return Err(Refusal::NotAForm(rejection.to_string(), status));
+            }
+        };
+        let Some(token) = auth_token else { return Ok(params) };
+        let signed = headers.get(signature::HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let url = self.settings().http_url(uri.path_and_query().map_or("/", |path| path.as_str()));
+        if signature::is_valid(token.expose_secret(), &url, &params, signed) {
+            Ok(params)
+        } else {
+            Err(Refusal::NotTwilio)
+        }
+    }
+
+    /// What a call hears next, given how its stream ended; none: no stream of it is known.
+    pub(super) fn twiml_after(&self, reason: Option<EndReason>) -> Twiml {
+        match reason {
+            Some(EndReason::Goodbye | EndReason::CallerHungUp | EndReason::MaxDuration) => Twiml::hangup(),
+            Some(EndReason::Transfer) => self.transfer(None).unwrap_or_else(Twiml::hangup),
+            None | Some(EndReason::AgentUnreachable) => {
+                self.nobody_there(&self.settings().shop.menu().sentences().say_unavailable)
+            }
+            Some(EndReason::PhoneLost | EndReason::PhoneFault | EndReason::AgentLost | EndReason::Shutdown) => {
+                self.nobody_there(&self.settings().shop.menu().sentences().say_apology)
+            }
+        }
+    }
+
+    /// What a caller hears whom nobody answered; one who has talked to somebody has heard enough.
+    fn twiml_after_transfer(&self, status: &str) -> Twiml {
+        if matches!(status, "completed" | "answered") {
+            Twiml::hangup()
+        } else {
+            Twiml::say_and_hangup(&self.settings().shop.menu().sentences().say_unavailable)
+        }
+    }
+
+    /// The caller is told why nobody takes the order, and put through to a person where there is one.
+    fn nobody_there(&self, say: &str) -> Twiml {
+        self.transfer(Some(say)).unwrap_or_else(|| Twiml::say_and_hangup(say))
+    }
+
+    fn transfer(&self, say: Option<&str>) -> Option<Twiml> {
+        let settings = self.settings();
+        let number = settings.transfer_number.clone()?;
+        let action = Some(settings.http_url("/voice/after"));
+        Some(Twiml::dial(say, Dial { number, caller_id: settings.number.clone(), action }))
+    }
+}
+
+fn answer(twiml: &Twiml) -> Response {
+    ([(header::CONTENT_TYPE, Twiml::CONTENT_TYPE)], twiml.to_string()).into_response()
+}
+
+fn field<'a>(params: &'a Params, name: &str) -> Option<&'a str> {
+    params.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
+}
+
+fn call_sid(params: &Params) -> Result<&str, Refusal> {
+    let sane = |sid: &&str| sid.len() <= 64 && sid.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    field(params, "CallSid").filter(sane).ok_or(Refusal::NoCall)
+}
