@@ -14,3 +14,4 @@ pub mod shop;
 pub mod store;
 pub mod tools;
 pub mod twilio;
+pub mod web;

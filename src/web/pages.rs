@@ -1,0 +1,71 @@
+//! The pages, served from the binary (from the folder in debug builds), and what they need to know of the shop.
+
+use super::error::WebError;
+use super::staff::StaffDoor;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderName, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use rust_embed::RustEmbed;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+#[derive(RustEmbed)]
+#[folder = "static/"]
+struct Static;
+
+/// What anybody may know of the shop.
+#[derive(Clone, Debug)]
+pub struct ShopCard {
+    /// Its name.
+    pub name: String,
+    /// The number to dial, E.164.
+    pub phone: Option<String>,
+}
+
+/// `/`, `/orders`, `/static/…`, `/shop.json`, `/healthz` and, behind the door, `/barista`.
+pub fn router(shop: ShopCard, door: &StaffDoor) -> Router {
+    let public = Router::new()
+        .route("/", get(async || file("index.html")))
+        .route("/orders", get(async || file("orders.html")))
+        .route("/favicon.ico", get(async || file("favicon.svg")))
+        .route(
+            "/static/{*path}",
+            get(async |path: Result<Path<String>, PathRejection>| {
+                file(&path.map(|Path(path)| path).unwrap_or_default())
+            }),
+        )
+        .route("/healthz", get(async || "ok\n"))
+        .route("/shop.json", get(shop_json))
+        .with_state(Arc::new(shop));
+    public.merge(door.guard(Router::new().route("/barista", get(async || file("barista.html")))))
+}
+
+async fn shop_json(State(shop): State<Arc<ShopCard>>) -> Json<Value> {
+    Json(json!({"name": shop.name, "phone": shop.phone}))
+}
+
+fn file(path: &str) -> Response {
+    let Some(found) = Static::get(path) else { return WebError::not_found("there is no such page").into_response() };
+    let kind = match path.rsplit_once('.').map(|(_, ending)| ending) {
+        Some("html") => "text/html; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        _ => "application/octet-stream",
+    };
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        (header::CACHE_CONTROL, "no-cache"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (
+            HeaderName::from_static("content-security-policy"),
+            "default-src 'self'; frame-ancestors 'none'; base-uri 'none'",
+        ),
+    ];
+    (headers, found.data.into_owned()).into_response()
+}
