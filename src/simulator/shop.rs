@@ -1,0 +1,116 @@
+//! A whole shop on this machine: the real server on a real port, with a simulated agent to dial.
+
+use super::SimulatedAgent;
+use crate::app::{App, AppError, Mode};
+use crate::call::LiveCalls;
+use crate::config::{Config, ConfigError};
+use crate::order_service::{Clock, OrderService};
+use std::net::{Ipv4Addr, SocketAddr};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// A running shop. Dropping it stops the server without waiting for it.
+pub struct SimulatedShop {
+    address: SocketAddr,
+    agent: SimulatedAgent,
+    orders: OrderService,
+    live: LiveCalls,
+    tasks: TaskTracker,
+    shutdown: CancellationToken,
+    serving: JoinHandle<std::io::Result<()>>,
+}
+
+/// Why a shop could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ShopError {
+    /// A setting is missing or wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The server could not be built.
+    #[error(transparent)]
+    App(#[from] AppError),
+    /// No port.
+    #[error("no port to listen on: {0}")]
+    Port(#[from] std::io::Error),
+}
+
+impl SimulatedShop {
+    /// A shop on a free port. `settings` are looked up before those that the simulation needs: where the agent is, a
+    /// key for it, and the address to listen on.
+    pub async fn open(
+        agent: SimulatedAgent,
+        settings: impl Fn(&str) -> Option<String>,
+        mode: Mode,
+    ) -> Result<Self, ShopError> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        Self::open_on(listener, agent, settings, mode)
+    }
+
+    /// A shop on this port.
+    pub fn open_on(
+        listener: TcpListener,
+        agent: SimulatedAgent,
+        settings: impl Fn(&str) -> Option<String>,
+        mode: Mode,
+    ) -> Result<Self, ShopError> {
+        let address = listener.local_addr()?;
+        let config = Config::read(&|name| {
+            settings(name).or_else(|| match name {
+                "BIND_ADDR" => Some(address.to_string()),
+                "DG_AGENT_URL" => Some(agent.url()),
+                "DEEPGRAM_API_KEY" => Some("simulated".to_owned()),
+                _ => None,
+            })
+        })?;
+        let shutdown = CancellationToken::new();
+        let app = App::build(&config, mode, Clock::system(), shutdown.clone())?;
+        let (orders, live, tasks) = (app.orders(), app.live_calls(), app.tasks());
+        let serving = tokio::spawn(app.serve(listener));
+        Ok(Self { address, agent, orders, live, tasks, shutdown, serving })
+    }
+
+    /// `http://127.0.0.1:port`.
+    pub fn base(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The agent that it dials.
+    pub fn agent(&self) -> &SimulatedAgent {
+        &self.agent
+    }
+
+    /// Its orders.
+    pub fn orders(&self) -> &OrderService {
+        &self.orders
+    }
+
+    /// Its calls in progress.
+    pub fn live_calls(&self) -> &LiveCalls {
+        &self.live
+    }
+
+    /// How many tasks its calls and changes run as.
+    pub fn task_count(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Stops the server and then the agent, and returns when all is gone.
+    pub async fn close(mut self) -> std::io::Result<()> {
+        self.shutdown.cancel();
+        let served = (&mut self.serving).await;
+        served.map_err(std::io::Error::other)?
+    }
+}
+
+impl Drop for SimulatedShop {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
