@@ -1,10 +1,38 @@
 //! The phone line that takes the order: Twilio's media stream bridged to Deepgram's voice agent, whose tools fill a cart,
 //! whose orders are kept on disk and shown live.
+//!
+//! # The map
+//!
+//! One direction of flow: call → bridge → tools → order service → store → events → web. Each room opens with what it
+//! does and what it deliberately does not know.
+//!
+//! | room | what it is |
+//! |---|---|
+//! | [`commands`] | what the program can be told to do |
+//! | [`app`] | builds every part from the configuration; the only place that knows them all |
+//! | [`config`] | every setting, typed, read once |
+//! | [`call`] | one call: Twilio's webhooks and socket, from its token to how it goes on afterwards |
+//! | [`bridge`] | joins the two legs of a call: a state machine without IO, and the loop around it |
+//! | [`audio`] | µ-law, resampling, framing; pure |
+//! | [`twilio`], [`deepgram`] | the languages of the two services; they meet only in the bridge |
+//! | [`tools`] | what the agent may do, and the guardrails it cannot talk its way around |
+//! | [`ordering`] | the shop's rules: menu, matching, cart, order, money, phone numbers; pure |
+//! | [`shop`] | the shop at this moment: does it take orders, when could a drink be ready |
+//! | [`order_service`] | the only writer of orders: checks, saves, announces, owes deliveries |
+//! | [`store`] | orders on disk, committed whole or not at all |
+//! | [`outbox`] | sends what is owed because of orders |
+//! | [`events`] | what has just changed, numbered and replayable |
+//! | [`web`] | pages, lists and live feeds; the only mapping from errors to HTTP |
+//! | [`simulator`] | Twilio, Deepgram and a whole shop, played over real sockets |
+//!
+//! What is absent matters as much: nothing in `ordering`, `audio` or `bridge::session` knows a clock or a socket; nothing
+//! below `call` and `web` knows HTTP; no order is changed but by the order service.
 
 pub mod app;
 pub mod audio;
 pub mod bridge;
 pub mod call;
+pub mod commands;
 pub mod config;
 pub mod deepgram;
 pub mod events;
