@@ -1,0 +1,63 @@
+//! Twilio's REST API, played by wiremock: answers as told and hands every request on.
+
+use super::PATIENCE;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use wiremock::matchers::{any, basic_auth};
+use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
+
+pub(crate) const ACCOUNT_SID: &str = "AC11111111111111111111111111111111";
+pub(crate) const AUTH_TOKEN: &str = "a token of the tests";
+
+/// One account's REST API.
+pub(crate) struct TwilioApi {
+    server: MockServer,
+    requests: UnboundedReceiver<(String, Vec<(String, String)>)>,
+}
+
+impl TwilioApi {
+    /// Gives these answers, one a request; the last one to all that follow. Whoever has not the account's credentials
+    /// is answered 404.
+    pub(crate) async fn start(answers: impl IntoIterator<Item = ResponseTemplate>) -> Self {
+        let server = MockServer::start().await;
+        let (heard, requests) = unbounded_channel();
+        let answers: Vec<ResponseTemplate> = answers.into_iter().collect();
+        let responder = Answers { answers, next: 0.into(), heard };
+        Mock::given(any()).and(basic_auth(ACCOUNT_SID, AUTH_TOKEN)).respond_with(responder).mount(&server).await;
+        Self { server, requests }
+    }
+
+    /// `TWILIO_API_BASE`.
+    pub(crate) fn base(&self) -> String {
+        self.server.uri()
+    }
+
+    /// The next request: its path below the account's, and the fields of its form.
+    pub(crate) async fn request(&mut self) -> (String, Vec<(String, String)>) {
+        tokio::time::timeout(PATIENCE, self.requests.recv()).await.expect("a request").expect("the API lives")
+    }
+
+    /// Whether a request has come that [`Self::request`] has not told yet.
+    pub(crate) fn has_more(&self) -> bool {
+        !self.requests.is_empty()
+    }
+}
+
+struct Answers {
+    answers: Vec<ResponseTemplate>,
+    next: std::sync::atomic::AtomicUsize,
+    heard: UnboundedSender<(String, Vec<(String, String)>)>,
+}
+
+impl Respond for Answers {
+    fn respond(&self, request: &Request) -> ResponseTemplate {
+        let account = format!("/2010-04-01/Accounts/{ACCOUNT_SID}/");
+        let path = request.url.path();
+        let path = path.strip_prefix(&account).unwrap_or(path).to_owned();
+        let form = reqwest::Url::parse(&format!("form:?{}", String::from_utf8_lossy(&request.body)));
+        let form = form.expect("a form").query_pairs().into_owned().collect();
+        // A test that does not listen any more has ended.
+        let _ = self.heard.send((path, form));
+        let next = self.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.answers[next.min(self.answers.len() - 1)].clone()
+    }
+}

@@ -1,0 +1,13 @@
+//! The program from outside: whole calls, pages and commands over real sockets, files and processes.
+
+mod architecture;
+mod calls;
+mod commands;
+mod dashboards;
+mod door;
+mod faults;
+mod harness;
+mod logs;
+mod orders_api;
+mod settings;
+mod texts;
