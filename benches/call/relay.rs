@@ -1,0 +1,39 @@
+//! The yardstick: forwards every message between the same two sockets and converts nothing. One task a call, 4 KiB read
+//! buffers, one flush for what is ready.
+
+use futures_util::{SinkExt, StreamExt};
+use std::net::{Ipv4Addr, SocketAddr};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::{accept_async_with_config, client_async_with_config};
+
+pub(crate) fn config() -> WebSocketConfig {
+    WebSocketConfig::default().read_buffer_size(4096).write_buffer_size(4096)
+}
+
+pub(crate) async fn run(agent: SocketAddr) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+    println!("{}", listener.local_addr().expect("an address"));
+    while let Ok((socket, _)) = listener.accept().await {
+        tokio::spawn(relay(socket, agent));
+    }
+}
+
+async fn relay(phone: TcpStream, agent: SocketAddr) {
+    phone.set_nodelay(true).expect("a TCP socket");
+    let Ok(mut phone) = accept_async_with_config(phone, Some(config())).await else { return };
+    let agent_socket = TcpStream::connect(agent).await.expect("the agent is there");
+    agent_socket.set_nodelay(true).expect("a TCP socket");
+    let url = format!("ws://{agent}/v1/agent/converse");
+    let (mut agent, _) = client_async_with_config(url, agent_socket, Some(config())).await.expect("a handshake");
+    loop {
+        let sent = tokio::select! {
+            Some(Ok(message)) = phone.next() => agent.send(message).await,
+            Some(Ok(message)) = agent.next() => phone.send(message).await,
+            else => return,
+        };
+        if sent.is_err() {
+            return;
+        }
+    }
+}
