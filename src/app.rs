@@ -1,18 +1,18 @@
 //! Builds every part from the configuration and runs them: the only place that knows them all.
 
 use crate::call::{CallSettings, Calls, LiveCalls};
-use crate::config::{Config, ConfigError, Exposure, FinalConfirmationChoice, Lookup, Problem};
+use crate::config::{Config, ConfigError, Exposure, FinalConfirmationChoice, Lookup, Problem, SheetsConfig};
 use crate::deepgram::line::{AgentLine, DialError};
 use crate::deepgram::message::ClientMessage;
 use crate::deepgram::prompt::{PromptError, agent_audio, opening_settings};
 use crate::events::EventLog;
-use crate::order_service::{Clock, OrderService, Rules, TextPolicy};
+use crate::order_service::{Clock, OrderService, Owes, Rules, TextPolicy};
 use crate::ordering::cart::FinalConfirmation;
 use crate::ordering::menu::Menu;
 use crate::ordering::phone_number::{self, Region};
-use crate::outbox::{Outbox, SmsSender};
-use crate::shop::Shop;
-use crate::store::{JsonStore, StoreError};
+use crate::outbox::{Credentials, Outbox, SmsSender};
+use crate::shop::{Shop, ShopState};
+use crate::store::{self, Access, StoreError};
 use crate::tools::{self, Toolbox};
 use crate::twilio::rest::{BadBase, RestClient};
 use crate::web;
@@ -21,7 +21,7 @@ use crate::web::staff::StaffDoor;
 use axum::Router;
 use axum::serve::ListenerExt as _;
 use jiff::SignedDuration;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -59,6 +59,7 @@ pub struct App {
     routes: Router,
     outbox: Outbox,
     orders: OrderService,
+    shop: Shop,
     live: LiveCalls,
     tasks: TaskTracker,
     shutdown: CancellationToken,
@@ -132,8 +133,9 @@ impl Understood {
         let line = AgentLine::new(&config.agent.url, &config.agent.api_key);
         let agent =
             note(&mut problems, line.map_err(|error| problem("DG_AGENT_URL", format!("cannot be dialled: {error}"))));
-        match (menu, region, sms_countries, agent_settings, agent) {
-            (Some(menu), Some(region), Some(sms_countries), Some(agent_settings), Some(agent)) => {
+        let sheets = note(&mut problems, sheets_credentials(config));
+        match (menu, region, sms_countries, agent_settings, agent, sheets) {
+            (Some(menu), Some(region), Some(sms_countries), Some(agent_settings), Some(agent), Some(_)) => {
                 Ok(Self { menu, region, sms_countries, agent_settings, agent })
             }
             _ => Err(problems),
@@ -161,9 +163,21 @@ fn agent_settings(config: &Config, menu: &Menu) -> Result<String, Problem> {
     Ok(ClientMessage::Settings(Box::new(settings)).to_json())
 }
 
+/// Who writes to the spreadsheet, where there is one.
+fn sheets_credentials(config: &Config) -> Result<Option<Credentials>, Problem> {
+    let parse = |sheets: &SheetsConfig| Credentials::parse(sheets.credentials.expose_secret());
+    let parsed = config.deliveries.sheets.as_ref().map(parse).transpose();
+    parsed.map_err(|error| problem("GOOGLE_SHEETS_CREDENTIALS", error.to_string()))
+}
+
 impl App {
     /// Builds all parts; takes the orders' folder. Cancelling `shutdown` ends what [`App::serve`] runs.
-    pub fn build(config: &Config, mode: Mode, clock: Clock, shutdown: CancellationToken) -> Result<Self, AppError> {
+    pub async fn build(
+        config: &Config,
+        mode: Mode,
+        clock: Clock,
+        shutdown: CancellationToken,
+    ) -> Result<Self, AppError> {
         // All that can be wrong is looked at before the store is opened: opening it may clear it.
         let understood = Understood::new(config).map_err(|problems| ConfigError { problems })?;
         let Understood { menu, region, sms_countries, agent_settings, agent } = understood;
@@ -172,11 +186,7 @@ impl App {
         let rest = voice_rest(config, &http)?;
         let tasks = TaskTracker::new();
 
-        let store = JsonStore::open(&config.orders, &config.shop.id)?;
-        if store.quarantined() > 0 {
-            let (count, dir) = (store.quarantined(), config.orders.dir.display());
-            tracing::warn!("{count} files of orders in {dir} were set aside as *.corrupt; see the lines above");
-        }
+        let store = store::open(&config.orders, &config.shop.id, Access::Write).await?;
         let events = EventLog::new(clock.now());
         let rules = Rules {
             shop_id: config.shop.id.clone(),
@@ -186,8 +196,10 @@ impl App {
             demo: mode == Mode::Demo,
         };
         let texts = TextPolicy { enabled: sms.is_some(), countries: sms_countries, shop_name: menu.name().to_owned() };
-        let orders = OrderService::new(store, events.clone(), rules, texts, clock, tasks.clone());
-        let shop = Shop::new(Arc::clone(&menu), config.shop.ordering_enabled);
+        let owes = Owes { texts, sheet: false, webhook: false };
+        let shop = Shop::new(Arc::clone(&menu), config.shop.ordering_enabled, events.clone());
+        shop.restore(ShopState::default(), clock.now());
+        let orders = OrderService::new(store, events.clone(), shop.clone(), rules, owes, clock, tasks.clone());
 
         let toolbox = Toolbox {
             orders: orders.clone(),
@@ -220,15 +232,20 @@ impl App {
             .merge(web::live::router(events, &door, shutdown.clone()))
             .merge(web::orders::router(orders.clone(), &door));
         if mode == Mode::Demo {
-            routes = routes.merge(web::seed::router(orders.clone(), shop, &door));
+            routes = routes.merge(web::seed::router(orders.clone(), shop.clone(), &door));
         }
         let routes = web::finish(routes, local);
-        Ok(Self { routes, outbox: Outbox::new(orders.clone(), sms), orders, live, tasks, shutdown })
+        Ok(Self { routes, outbox: Outbox::new(orders.clone(), sms), orders, shop, live, tasks, shutdown })
     }
 
     /// The order service, for commands that run beside the server.
     pub fn orders(&self) -> OrderService {
         self.orders.clone()
+    }
+
+    /// The shop's own state.
+    pub fn shop(&self) -> Shop {
+        self.shop.clone()
     }
 
     /// The calls in progress.
@@ -247,6 +264,8 @@ impl App {
         // The first phone number costs a noticeable pause: not in somebody's call.
         let warm = tokio::task::spawn_blocking(phone_number::warm_up);
         let outbox = tokio::spawn(self.outbox.run(self.shutdown.clone()));
+        let clock = self.orders.clone();
+        let shop = tokio::spawn(self.shop.run(move || clock.now(), self.shutdown.clone()));
         let forgotten = tokio::spawn(complete_forgotten(self.orders, self.shutdown.clone()));
         let listener = listener.tap_io(|socket| {
             if let Err(error) = socket.set_nodelay(true) {
@@ -268,7 +287,7 @@ impl App {
         let ended = async {
             self.tasks.wait().await;
             // Their work is bounded by itself; a panic there has been logged by the runtime.
-            let _ = tokio::join!(outbox, forgotten, warm);
+            let _ = tokio::join!(outbox, shop, forgotten, warm);
         };
         if tokio::time::timeout(STOP_LIMIT, ended).await.is_err() {
             tracing::warn!("some calls or deliveries did not end in time");

@@ -168,6 +168,7 @@ impl Calls {
             agent: Box::pin(self.0.agent.clone().dial()),
             requests,
             answers,
+            shop: settings.shop.notices(),
             shutdown: self.0.shutdown.child_token(),
         };
         let ended = driver::run(session, parts).await;

@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 pub use settings::{SETTINGS, Setting};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// The whole configuration, by concern.
@@ -24,6 +25,8 @@ pub struct Config {
     pub shop: ShopConfig,
     /// Where orders are kept.
     pub orders: OrdersConfig,
+    /// What is told to the outside, beside texts.
+    pub deliveries: DeliveriesConfig,
     /// The HTTP server.
     pub server: ServerConfig,
     /// Logs.
@@ -139,10 +142,111 @@ pub enum FinalConfirmationChoice {
 /// The order store.
 #[derive(Clone, Debug)]
 pub struct OrdersConfig {
+    /// Which store.
+    pub kind: StoreKind,
     /// Folder of the json store.
     pub dir: PathBuf,
+    /// File of the sqlite store.
+    pub sqlite_path: PathBuf,
+    /// The dynamodb store.
+    pub dynamodb: DynamodbConfig,
     /// The original's wipe.
     pub clear_on_start: bool,
+    /// After so many days the customer's data is erased from closed orders; none: never.
+    pub retention_days: Option<u32>,
+}
+
+impl OrdersConfig {
+    /// The json store in a folder, and nothing else.
+    pub fn json(dir: impl Into<PathBuf>) -> Self {
+        let dir = dir.into();
+        Self {
+            kind: StoreKind::Json,
+            sqlite_path: dir.join("orders.db"),
+            dir,
+            dynamodb: DynamodbConfig::default(),
+            clear_on_start: false,
+            retention_days: None,
+        }
+    }
+}
+
+/// Where orders can be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreKind {
+    /// One file an order.
+    Json,
+    /// One SQLite database.
+    Sqlite,
+    /// Amazon DynamoDB.
+    Dynamodb,
+}
+
+impl StoreKind {
+    /// As `ORDER_MANAGER_TYPE` names it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Sqlite => "sqlite",
+            Self::Dynamodb => "dynamodb",
+        }
+    }
+}
+
+impl FromStr for StoreKind {
+    type Err = UnknownStore;
+
+    fn from_str(text: &str) -> Result<Self, UnknownStore> {
+        let known = [Self::Json, Self::Sqlite, Self::Dynamodb];
+        known.into_iter().find(|kind| kind.as_str() == text).ok_or(UnknownStore)
+    }
+}
+
+/// No store has that name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected json, sqlite or dynamodb")]
+pub struct UnknownStore;
+
+/// Amazon DynamoDB. Credentials come from the environment, as AWS's own tools have them.
+#[derive(Clone, Debug, Default)]
+pub struct DynamodbConfig {
+    /// The table's name.
+    pub table: String,
+    /// AWS region; none: as AWS's own tools find it.
+    pub region: Option<String>,
+    /// Another endpoint than AWS's own, for an emulator.
+    pub endpoint: Option<String>,
+}
+
+/// Deliveries beside texts, each off unless it is configured.
+#[derive(Clone, Debug)]
+pub struct DeliveriesConfig {
+    /// Orders as rows of a spreadsheet.
+    pub sheets: Option<SheetsConfig>,
+    /// Signed notices of orders.
+    pub webhook: Option<WebhookConfig>,
+}
+
+/// A sheet of a Google spreadsheet.
+#[derive(Clone, Debug)]
+pub struct SheetsConfig {
+    /// As in the spreadsheet's address.
+    pub spreadsheet_id: String,
+    /// The sheet's name, as people read it.
+    pub sheet_name: String,
+    /// A service account's key file, as JSON that has not been looked into.
+    pub credentials: SecretString,
+    /// Base URL, no trailing slash; `http` only to this machine.
+    pub api_base: String,
+}
+
+/// Where orders are told to.
+#[derive(Clone, Debug)]
+pub struct WebhookConfig {
+    /// `https`, or `http` to this machine.
+    pub url: String,
+    /// Signs every notice.
+    pub secret: SecretString,
 }
 
 /// The HTTP server.
@@ -198,6 +302,7 @@ impl Config {
             agent: read_agent(&mut reader),
             shop: read_shop(&mut reader),
             orders: read_orders(&mut reader),
+            deliveries: read_deliveries(&mut reader),
             server: ServerConfig {
                 bind: server_bind,
                 exposure,
@@ -224,32 +329,26 @@ pub fn is_loopback_host(host: &str) -> bool {
 }
 
 fn require_what_exposure_needs(reader: &mut Reader<'_>, config: &Config) {
-    let already_told = |reader: &Reader<'_>, name: &str| reader.problems.iter().any(|problem| problem.name == name);
-    let mut need = |name: &'static str, present: bool, why: &str| {
-        if !present && !already_told(reader, name) {
-            reader.problem(name, format!("is missing: {why}"));
-        }
-    };
-    need(
+    reader.need(
         "DEEPGRAM_API_KEY",
         !config.agent.api_key.expose_secret().is_empty(),
         "the key of a Deepgram project, from its console",
     );
     if config.server.exposure == Exposure::Public {
         let public = "a server that others can reach needs";
-        need(
+        reader.need(
             "TWILIO_AUTH_TOKEN",
             config.telephone.auth_token.is_some(),
             &format!("{public} the account's primary auth token, to tell Twilio from strangers"),
         );
-        need(
+        reader.need(
             "STAFF_PASSWORD",
             config.server.staff_password.is_some(),
             &format!("{public} a password for the barista's console"),
         );
         let host = without_port(&config.telephone.voice_host);
         let reachable = !is_loopback_host(host) && !parse_ip(host).is_some_and(|ip| ip.is_unspecified());
-        need(
+        reader.need(
             "VOICE_HOST",
             reachable,
             &format!("{public} the public host name that Twilio dials, such as voice.example.com"),
@@ -391,11 +490,75 @@ fn read_shop(reader: &mut Reader<'_>) -> ShopConfig {
 }
 
 fn read_orders(reader: &mut Reader<'_>) -> OrdersConfig {
-    reader.parsed("ORDER_MANAGER_TYPE", "json, the store that this version has", |text| (text == "json").then_some(()));
+    let kind = reader.parsed("ORDER_MANAGER_TYPE", "json, sqlite or dynamodb", |text| text.parse().ok());
+    let dir = PathBuf::from(reader.text_or("ORDERS_DIR", "orders"));
     OrdersConfig {
-        dir: PathBuf::from(reader.text_or("ORDERS_DIR", "orders")),
+        kind: kind.unwrap_or(StoreKind::Json),
+        sqlite_path: reader.text("SQLITE_PATH").map_or_else(|| dir.join("orders.db"), PathBuf::from),
+        dir,
+        dynamodb: DynamodbConfig {
+            table: reader
+                .parsed("DYNAMODB_TABLE", "3 to 255 letters, digits, _, - or .", |text| {
+                    let sane = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
+                    (sane && (3..=255).contains(&text.len())).then(|| text.to_owned())
+                })
+                .unwrap_or_else(|| "orders".to_owned()),
+            region: reader.text("AWS_REGION"),
+            endpoint: reader.parsed("AWS_ENDPOINT_URL", "an http:// or https:// URL", |text| {
+                is_url(text, &["http", "https"]).then(|| text.to_owned())
+            }),
+        },
         clear_on_start: reader.boolean("CLEAR_ORDERS_ON_START", false),
+        retention_days: Some(reader.number("RETENTION_DAYS", 30, 0..=36_500))
+            .filter(|days| *days > 0)
+            .map(|days| days as u32),
     }
+}
+
+fn read_deliveries(reader: &mut Reader<'_>) -> DeliveriesConfig {
+    let sheets_on = reader.boolean("SHEETS_SYNC_ENABLED", false);
+    let spreadsheet_id = reader.parsed(
+        "SHEETS_SPREADSHEET_ID",
+        "letters, digits, _ and -, the part of the spreadsheet's address between /d/ and /edit",
+        |text| {
+            let sane = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+            sane.then(|| text.to_owned())
+        },
+    );
+    let credentials = reader.secret("GOOGLE_SHEETS_CREDENTIALS");
+    let sheet_name = reader.text_or("SHEETS_SHEET_NAME", "Orders");
+    let api_base = private_url(reader, "SHEETS_API_BASE").map(|url| url.trim_end_matches('/').to_owned());
+    if sheets_on {
+        let why = "SHEETS_SYNC_ENABLED needs";
+        reader.need("SHEETS_SPREADSHEET_ID", spreadsheet_id.is_some(), &format!("{why} a spreadsheet to write to"));
+        let key = format!("{why} the key file (JSON) of a Google service account");
+        reader.need("GOOGLE_SHEETS_CREDENTIALS", credentials.is_some(), &key);
+    }
+    let url = private_url(reader, "WEBHOOK_URL");
+    let secret = reader.secret("WEBHOOK_SECRET");
+    if url.is_some() {
+        reader.need("WEBHOOK_SECRET", secret.is_some(), "what is sent to WEBHOOK_URL is signed with it");
+    }
+    DeliveriesConfig {
+        sheets: spreadsheet_id.zip(credentials).filter(|_| sheets_on).map(|(spreadsheet_id, credentials)| {
+            SheetsConfig {
+                spreadsheet_id,
+                sheet_name,
+                credentials,
+                api_base: api_base.unwrap_or_else(|| "https://sheets.googleapis.com".to_owned()),
+            }
+        }),
+        webhook: url.zip(secret).map(|(url, secret)| WebhookConfig { url, secret }),
+    }
+}
+
+/// A URL that customers' data is sent to: nobody on the way may read it.
+fn private_url(reader: &mut Reader<'_>, name: &'static str) -> Option<String> {
+    reader.parsed(name, "an https:// URL, or an http:// one of this machine", |text| {
+        let url = reqwest::Url::parse(text).ok()?;
+        let safe = url.scheme() == "https" || (url.scheme() == "http" && is_loopback_host(url.host_str()?));
+        (safe && url.has_host()).then(|| text.to_owned())
+    })
 }
 
 fn read_log(reader: &mut Reader<'_>) -> LogConfig {

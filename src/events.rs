@@ -24,6 +24,20 @@ pub enum Event {
     OrderUpdated(Arc<Order>),
     /// The status has changed.
     OrderStatusChanged(Arc<Order>),
+    /// It is gone.
+    OrderDeleted(Arc<Order>),
+    /// The staff takes no orders for a while.
+    OrderingPaused {
+        /// Until when; none: until somebody resumes.
+        until: Option<Timestamp>,
+    },
+    /// Orders are taken again.
+    OrderingResumed,
+    /// What is sold out has changed.
+    MenuChanged {
+        /// All that is sold out now, by name.
+        sold_out: Vec<String>,
+    },
     /// A call is in progress.
     CallStarted {
         /// Twilio's CallSid.
@@ -50,18 +64,32 @@ impl Event {
             Self::OrderCreated(order) => ("order_created", order),
             Self::OrderUpdated(order) => ("order_updated", order),
             Self::OrderStatusChanged(order) => ("order_status_changed", order),
-            Self::CallStarted { .. } | Self::CallEnded { .. } | Self::DeliveryFailed { .. } => return None,
+            Self::OrderDeleted(order) => ("order_deleted", order),
+            Self::OrderingPaused { until: Some(until) } => {
+                return Some(json!({"type": "ordering_paused", "paused_until": until}));
+            }
+            Self::OrderingPaused { until: None } => return Some(json!({"type": "ordering_paused"})),
+            Self::OrderingResumed => return Some(json!({"type": "ordering_resumed"})),
+            Self::MenuChanged { .. }
+            | Self::CallStarted { .. }
+            | Self::CallEnded { .. }
+            | Self::DeliveryFailed { .. } => return None,
         };
         Some(json!({"type": name, "order_number": order.order_number, "status": order.status}))
     }
 
     fn staff(&self) -> Value {
         match self {
-            Self::OrderCreated(order) | Self::OrderUpdated(order) | Self::OrderStatusChanged(order) => {
+            Self::OrderCreated(order)
+            | Self::OrderUpdated(order)
+            | Self::OrderStatusChanged(order)
+            | Self::OrderDeleted(order) => {
                 let mut value = self.public().unwrap_or_default();
                 value["order"] = json!(**order);
                 value
             }
+            Self::OrderingPaused { .. } | Self::OrderingResumed => self.public().unwrap_or_default(),
+            Self::MenuChanged { sold_out } => json!({"type": "menu_changed", "sold_out": sold_out}),
             Self::CallStarted { call_sid } => json!({"type": "call_started", "call_sid": call_sid}),
             Self::CallEnded { call_sid } => json!({"type": "call_ended", "call_sid": call_sid}),
             Self::DeliveryFailed { order, kind } => {

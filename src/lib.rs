@@ -17,7 +17,7 @@
 //! | [`twilio`], [`deepgram`] | the languages of the two services; they meet only in the bridge |
 //! | [`tools`] | what the agent may do, and the guardrails it cannot talk its way around |
 //! | [`ordering`] | the shop's rules: menu, matching, cart, order, money, phone numbers; pure |
-//! | [`shop`] | the shop at this moment: does it take orders, when could a drink be ready |
+//! | [`shop`] | the shop at this moment: does it take orders, what is sold out, when could a drink be ready |
 //! | [`order_service`] | the only writer of orders: checks, saves, announces, owes deliveries |
 //! | [`store`] | orders on disk, committed whole or not at all |
 //! | [`outbox`] | sends what is owed because of orders |

@@ -1,22 +1,28 @@
 //! The only writer of orders: checks, saves, announces, owes deliveries – in this sequence, whoever asks.
 //!
-//! A change is announced only when it is on disk, and it is carried through even if whoever asked has gone. Knows
-//! nothing of HTTP, of calls, or of how a text is sent.
+//! A change is announced only when it is durable, and it is carried through even if whoever asked has gone. Knows
+//! nothing of HTTP, of calls, or of how a delivery is made.
 
 mod changes;
+mod deliveries;
+mod people;
 mod texts;
 
-pub use crate::store::Record;
+pub use crate::store::{
+    Answer, AuditEntry, Delivery, DeliveryKind, DeliveryState, Page, Place, Query, Record, Reply, Statistics,
+};
+pub use deliveries::{Attempt, Claimed, Owes};
+pub use people::Erased;
 pub use texts::TextPolicy;
 
 use crate::events::EventLog;
 use crate::ordering::order::{self, Channel, Item, Order, OrderId, OrderNumber};
 use crate::ordering::phone_number::PhoneNumber;
 use crate::ordering::status::OrderStatus;
-use crate::store::{ChangeError, Delivery, JsonStore, StoreError};
+use crate::shop::{Lacking, NoSlot, Shop};
+use crate::store::{ANSWERS_KEPT, ChangeError, Store, StoreError};
 use changes::entered;
 use jiff::{SignedDuration, Timestamp};
-use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
@@ -66,6 +72,13 @@ pub struct Origin {
     pub correlation_id: Option<String>,
 }
 
+impl Origin {
+    /// Whether a person at a screen, or a program in their place, did it: what they slip on can be taken back.
+    pub fn is_by_people(&self) -> bool {
+        matches!(self.by, "staff" | "api")
+    }
+}
+
 /// An order to be made.
 #[derive(Clone, Debug)]
 pub struct NewOrder {
@@ -86,12 +99,93 @@ pub struct NewOrder {
     pub items: Vec<Item>,
     /// The call.
     pub call_sid: Option<String>,
+    /// An id that the orderer brought along; none: the shop's next.
+    pub order_id: Option<OrderId>,
+    /// When it shall be fetched; none: as soon as it is ready.
+    pub pickup_at: Option<Timestamp>,
+    /// When it should be ready, where the orderer knows better than the shop.
+    pub estimated_ready_time: Option<Timestamp>,
+    /// Whatever the orderer attached.
+    pub metadata: serde_json::Map<String, serde_json::Value>,
     /// The same key again is the same order.
-    pub idempotency_key: Option<String>,
+    pub idempotency: Option<Idempotency>,
     /// Order although the same customer ordered the same a moment ago.
     pub allow_duplicate: bool,
     /// Who asks.
     pub origin: Origin,
+}
+
+impl NewOrder {
+    /// An order of these lines, about which nothing else is known.
+    pub fn new(channel: Channel, items: Vec<Item>, origin: Origin) -> Self {
+        Self {
+            channel,
+            name: None,
+            phone: None,
+            customer_id: None,
+            caller: None,
+            notes: None,
+            items,
+            call_sid: None,
+            order_id: None,
+            pickup_at: None,
+            estimated_ready_time: None,
+            metadata: serde_json::Map::new(),
+            idempotency: None,
+            allow_duplicate: false,
+            origin,
+        }
+    }
+}
+
+/// What makes a request the same as an earlier one, and how that is shown.
+#[derive(Clone, Debug)]
+pub struct Idempotency {
+    /// Unique among all requests. It begins with whose it is (`call:`, `api:`), so that nobody's key is another's.
+    pub key: String,
+    /// SHA-256 of what is asked: the same key for something else is refused. Empty where the key alone says what is
+    /// asked.
+    pub request: String,
+    /// What is answered again word for word; none: the order as it then is.
+    pub reply: Option<fn(&Order) -> Reply>,
+}
+
+/// What came of a request for a new order.
+#[derive(Clone, Debug)]
+pub enum Created {
+    /// It was made.
+    New(Order),
+    /// The same request had made it before.
+    Before {
+        /// The order as it now is; none: it was deleted since.
+        order: Option<Order>,
+        /// What was answered then.
+        answer: Answer,
+    },
+}
+
+impl Created {
+    /// The order, whenever it was made.
+    ///
+    /// # Errors
+    /// [`OrderError::NotFound`] when it was deleted since.
+    pub fn into_order(self) -> Result<Order, OrderError> {
+        match self {
+            Self::New(order) | Self::Before { order: Some(order), .. } => Ok(order),
+            Self::Before { order: None, .. } => Err(OrderError::NotFound),
+        }
+    }
+}
+
+/// What may be corrected in an order after it was made. None: as it is; `Some(None)`: taken away.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Patch {
+    /// Whom to call out.
+    pub name: Option<Option<String>>,
+    /// What was asked for beside the menu.
+    pub notes: Option<Option<String>>,
+    /// When it should be ready.
+    pub estimated_ready_time: Option<Option<Timestamp>>,
 }
 
 /// Why an order was not made or changed. Nothing was.
@@ -108,6 +202,15 @@ pub enum OrderError {
         /// Whether the phone number's active orders are meant, or this order.
         per_phone: bool,
     },
+    /// No orders are taken now.
+    #[error("{0}")]
+    Closed(String),
+    /// Something is not to be had any more.
+    #[error("{} is sold out", .0.option)]
+    SoldOut(Lacking),
+    /// It cannot be fetched when it is wanted.
+    #[error(transparent)]
+    NoSlot(#[from] NoSlot),
     /// The same customer ordered the same drinks a moment ago.
     #[error("the same order was placed a moment ago")]
     Duplicate {
@@ -117,9 +220,27 @@ pub enum OrderError {
     /// The same request is being carried out at this moment.
     #[error("the same order is being placed at this moment")]
     InProgress,
+    /// The same key was used for something else.
+    #[error("this idempotency key was used for another request")]
+    KeyMismatch,
+    /// The orderer's own id has been used.
+    #[error("the order id {0} has been used")]
+    IdTaken(OrderId),
     /// There is no such order.
     #[error("there is no such order")]
     NotFound,
+    /// There is no such delivery, or nothing to do about it.
+    #[error("there is no such delivery that could be tried again")]
+    NoSuchDelivery,
+    /// The order has changed since whoever asks has seen it.
+    #[error("the order has changed meanwhile: it has version {current} now")]
+    VersionConflict {
+        /// Its version.
+        current: u64,
+    },
+    /// There is no change of status that may still be taken back.
+    #[error("nothing can be taken back: the last change of status by staff is more than 5 seconds ago")]
+    NothingToUndo,
     /// The status does not allow it.
     #[error("an order that is {} cannot become {}", .from.label(), .to.label())]
     InvalidState {
@@ -146,37 +267,16 @@ impl From<ChangeError<OrderError>> for OrderError {
     }
 }
 
-/// What became of an attempt to deliver.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Attempt {
-    /// The carrier has it, under this name.
-    Sent {
-        /// The carrier's id.
-        provider_id: String,
-    },
-    /// Try again, not before.
-    Retry {
-        /// When.
-        at: Timestamp,
-        /// What went wrong.
-        reason: String,
-    },
-    /// Given up.
-    Failed {
-        /// Why.
-        reason: String,
-    },
-}
-
 /// The order service. Cheap to clone.
 #[derive(Clone)]
 pub struct OrderService(Arc<Inner>);
 
 struct Inner {
-    store: JsonStore,
+    store: Arc<dyn Store>,
     events: EventLog,
+    shop: Shop,
     rules: Rules,
-    texts: TextPolicy,
+    owes: Owes,
     clock: Clock,
     owed: Notify,
     tasks: TaskTracker,
@@ -185,41 +285,93 @@ struct Inner {
 impl OrderService {
     /// A service over an open store. `tasks` is waited for when the server stops.
     pub fn new(
-        store: JsonStore,
+        store: Arc<dyn Store>,
         events: EventLog,
+        shop: Shop,
         rules: Rules,
-        texts: TextPolicy,
+        owes: Owes,
         clock: Clock,
         tasks: TaskTracker,
     ) -> Self {
-        Self(Arc::new(Inner { store, events, rules, texts, clock, owed: Notify::new(), tasks }))
+        Self(Arc::new(Inner { store, events, shop, rules, owes, clock, owed: Notify::new(), tasks }))
     }
 
     /// Makes an order, or finds the one that the same request has made already.
-    pub async fn create(&self, new: NewOrder) -> Result<Order, OrderError> {
-        self.carry_through(|inner| async move { inner.create(new).await }).await
+    pub async fn create(&self, new: NewOrder) -> Result<Created, OrderError> {
+        self.carry_through(|inner| inner.create(new)).await
     }
 
     /// Appends the lines and notes of `more` to an order that is still pending or received. A repeated key changes
     /// nothing; name, phone and channel stay the order's.
     pub async fn append(&self, id: &OrderId, more: NewOrder) -> Result<Order, OrderError> {
         let id = id.clone();
-        self.carry_through(|inner| async move { inner.append(id, more).await }).await
+        self.carry_through(|inner| inner.append(id, more)).await
     }
 
-    /// Moves an order to another status, if the table allows it.
-    pub async fn change_status(&self, id: &OrderId, to: OrderStatus, origin: Origin) -> Result<Order, OrderError> {
+    /// Moves an order to another status, if the table allows it and its version is the one expected.
+    pub async fn change_status(
+        &self,
+        id: &OrderId,
+        to: OrderStatus,
+        reason: Option<String>,
+        expected: Option<u64>,
+        origin: Origin,
+    ) -> Result<Order, OrderError> {
         let id = id.clone();
-        self.carry_through(move |inner| async move { inner.change_status(id, to, origin).await }).await
+        self.carry_through(move |inner| inner.change_status(id, to, reason, expected, origin)).await
+    }
+
+    /// Takes back the last change of status, if staff made it within the last five seconds: the status before it comes
+    /// back as a new version, and what the change owed and is not yet sent is dropped.
+    pub async fn undo(&self, id: &OrderId, expected: Option<u64>, origin: Origin) -> Result<Order, OrderError> {
+        let id = id.clone();
+        self.carry_through(move |inner| inner.undo(id, expected, origin)).await
+    }
+
+    /// Corrects an order.
+    pub async fn patch(
+        &self,
+        id: &OrderId,
+        patch: Patch,
+        expected: Option<u64>,
+        origin: Origin,
+    ) -> Result<Order, OrderError> {
+        let id = id.clone();
+        self.carry_through(move |inner| inner.patch(id, patch, expected, origin)).await
+    }
+
+    /// Deletes an order, with whatever it still owes. The answers to the requests that made it are kept for a day.
+    pub async fn delete(&self, id: &OrderId, expected: Option<u64>, origin: Origin) -> Result<(), OrderError> {
+        let id = id.clone();
+        self.carry_through(move |inner| inner.delete(id, expected, origin)).await
+    }
+
+    /// Deletes all orders there are at this moment, and tells how many.
+    pub async fn delete_all(&self, origin: Origin) -> Result<u64, OrderError> {
+        let mut deleted = 0;
+        let mut query = Query { limit: 200, ..Query::default() };
+        loop {
+            let page = self.list(&query).await?;
+            for record in &page.records {
+                match self.delete(&record.order.order_id, None, origin.clone()).await {
+                    Ok(()) => deleted += 1,
+                    Err(OrderError::NotFound) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => return Ok(deleted),
+            }
+        }
     }
 
     /// The console's Done: what was received or is being prepared is ready, and the text owed. An order that is ready
     /// already stays as it is; one that is completed is recalled by its own change of status, never by this.
     pub async fn done(&self, number: OrderNumber, origin: Origin) -> Result<Order, OrderError> {
-        let order = self.by_number(number).ok_or(OrderError::NotFound)?;
+        let order = self.by_number(number).await?.ok_or(OrderError::NotFound)?;
         let id = order.order_id.clone();
-        let made = self.carry_through(|inner| async move { inner.done(id, origin).await }).await;
-        match made {
+        match self.carry_through(|inner| inner.done(id, origin)).await {
             Err(OrderError::InvalidState { from: OrderStatus::Ready, .. }) => Ok(order),
             other => other,
         }
@@ -228,76 +380,91 @@ impl OrderService {
     /// Completes ready orders that nobody picked up in time.
     pub async fn complete_forgotten(&self) {
         let now = self.0.clock.now();
-        let forgotten: Vec<OrderId> = self.0.store.read(|view| {
-            let is_forgotten = |record: &&Arc<Record>| {
-                record.order.status == OrderStatus::Ready
-                    && now.duration_since(entered(&record.order)) >= self.0.rules.ready_for
-            };
-            view.open().filter(is_forgotten).map(|record| record.order.order_id.clone()).collect()
-        });
-        for id in forgotten {
+        let ready = Query { statuses: vec![OrderStatus::Ready], limit: 500, ..Query::default() };
+        let page = match self.list(&ready).await {
+            Ok(page) => page,
+            Err(error) => return tracing::warn!("ready orders could not be looked through: {error}"),
+        };
+        let is_forgotten = |order: &Order| now.duration_since(entered(order)) >= self.0.rules.ready_for;
+        for record in page.records.iter().filter(|record| is_forgotten(&record.order)) {
+            let id = &record.order.order_id;
             let origin = Origin { by: "system", correlation_id: None };
-            if let Err(error) = self.change_status(&id, OrderStatus::Completed, origin).await {
+            let expected = Some(record.order.version);
+            if let Err(error) = self.change_status(id, OrderStatus::Completed, None, expected, origin).await {
                 tracing::warn!(order.id = %id, "a ready order could not be completed: {error}");
             }
         }
     }
 
+    /// Forgets the answers of orders that were deleted long enough ago.
+    pub async fn expire_answers(&self) -> Result<(), OrderError> {
+        let now = self.0.clock.now();
+        for stone in self.0.store.tombstones().await? {
+            if now.duration_since(stone.deleted_at) > ANSWERS_KEPT {
+                self.0.store.set_tombstone(&stone.order_id, None).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// The order of that id.
-    pub fn by_id(&self, id: &OrderId) -> Option<Order> {
-        self.0.store.read(|view| view.by_id(id)).map(|record| record.order.clone())
+    pub async fn by_id(&self, id: &OrderId) -> Result<Option<Order>, OrderError> {
+        Ok(self.record(id).await?.map(|record| record.order.clone()))
+    }
+
+    /// The order of that id with all that is stored beside it.
+    pub async fn record(&self, id: &OrderId) -> Result<Option<Arc<Record>>, OrderError> {
+        Ok(self.0.store.by_id(id).await?)
     }
 
     /// The newest order with that number.
-    pub fn by_number(&self, number: OrderNumber) -> Option<Order> {
-        self.0.store.read(|view| view.by_number(number)).map(|record| record.order.clone())
+    pub async fn by_number(&self, number: OrderNumber) -> Result<Option<Order>, OrderError> {
+        Ok(self.0.store.by_number(number).await?.map(|record| record.order.clone()))
     }
 
     /// A phone number's newest order.
-    pub fn latest_for_phone(&self, phone: &PhoneNumber) -> Option<Order> {
-        self.0.store.read(|view| view.by_phone(phone).next().map(|record| record.order.clone()))
+    pub async fn latest_for_phone(&self, phone: &PhoneNumber) -> Result<Option<Order>, OrderError> {
+        self.newest(&Query { phone: Some(phone.clone()), limit: 1, ..Query::default() }).await
+    }
+
+    /// A customer's newest order.
+    pub async fn latest_for_customer(&self, customer_id: &str) -> Result<Option<Order>, OrderError> {
+        self.newest(&Query { customer_id: Some(customer_id.to_owned()), limit: 1, ..Query::default() }).await
     }
 
     /// Orders, newest first.
-    pub fn recent(&self, limit: usize) -> Vec<Arc<Record>> {
-        self.0.store.read(|view| view.newest_first().take(limit).cloned().collect())
+    pub async fn recent(&self, limit: usize) -> Result<Vec<Arc<Record>>, OrderError> {
+        Ok(self.list(&Query { limit, ..Query::default() }).await?.records)
+    }
+
+    /// A page of orders, newest first.
+    pub async fn list(&self, query: &Query) -> Result<Page, OrderError> {
+        Ok(self.0.store.list(query).await?)
     }
 
     /// Orders that are neither completed nor cancelled, oldest first.
-    pub fn open(&self) -> Vec<Arc<Record>> {
-        self.0.store.read(|view| view.open().cloned().collect())
+    pub async fn open(&self) -> Result<Vec<Arc<Record>>, OrderError> {
+        Ok(self.0.store.open().await?)
     }
 
-    /// Drinks to be made before this order's.
-    pub fn drinks_ahead_of(&self, id: &OrderId) -> u32 {
-        self.0.store.read(|view| {
-            let active = view.open().filter(|record| record.order.status.is_active());
-            active.take_while(|record| record.order.order_id != *id).map(|record| record.order.drinks()).sum()
-        })
+    /// Orders with a delivery that was given up, newest first.
+    pub async fn undelivered(&self, most: usize) -> Result<Vec<Arc<Record>>, OrderError> {
+        Ok(self.0.store.undelivered(most).await?)
     }
 
-    /// Where an order's file is.
-    pub fn path_of(&self, id: &OrderId) -> Option<PathBuf> {
-        self.0.store.path_of(id)
+    /// Counts over all orders.
+    pub async fn statistics(&self) -> Result<Statistics, OrderError> {
+        Ok(self.0.store.statistics().await?)
     }
 
-    /// What is owed and due, and when the next is due after that.
-    pub fn due_deliveries(&self, most: usize) -> (Vec<(OrderId, Delivery)>, Option<Timestamp>) {
-        let now = self.0.clock.now();
-        self.0.store.read(|view| {
-            let find = |order: &OrderId, id: u32| {
-                let record = view.by_id(order)?;
-                let delivery = record.deliveries.iter().find(|delivery| delivery.id == id)?;
-                Some((order.clone(), delivery.clone()))
-            };
-            let due = view.owed().take_while(|(at, ..)| *at <= now).filter_map(|(_, order, id)| find(order, id));
-            (due.take(most).collect(), view.owed().map(|(at, ..)| at).find(|at| *at > now))
-        })
+    /// Where an order is, as operators look for it.
+    pub fn place_of(&self, id: &OrderId) -> Option<String> {
+        self.0.store.place_of(id)
     }
 
-    /// Waits until something new is owed.
-    pub async fn newly_owed(&self) {
-        self.0.owed.notified().await;
+    /// Whether an order could be saved now.
+    pub async fn check(&self) -> Result<(), OrderError> {
+        Ok(self.0.store.check().await?)
     }
 
     /// The present, as this service sees it.
@@ -305,10 +472,8 @@ impl OrderService {
         self.0.clock.now()
     }
 
-    /// Records what became of an attempt, in the delivery's own record: neither version nor history move.
-    pub async fn record_attempt(&self, order: &OrderId, delivery: u32, attempt: Attempt) -> Result<(), OrderError> {
-        let order = order.clone();
-        self.carry_through(move |inner| async move { inner.record_attempt(order, delivery, attempt).await }).await
+    async fn newest(&self, query: &Query) -> Result<Option<Order>, OrderError> {
+        Ok(self.list(query).await?.records.first().map(|record| record.order.clone()))
     }
 
     /// Runs a change as a task of its own, so that nobody's hanging up can leave it half announced.

@@ -4,6 +4,7 @@
 //! else is data.
 
 pub mod cart;
+pub mod hours;
 mod matching;
 pub mod menu;
 pub mod money;

@@ -3,21 +3,26 @@
 //! What is owed lives with the orders, so nothing is lost with this process; what became of an attempt is recorded
 //! through the order service. A delivery is made at least once or shown as failed.
 
+mod error;
+mod http;
+mod sheets;
 mod sms;
+pub mod webhook;
 
+pub use error::{SendError, SenderError};
+pub use sheets::{BadCredentials, Credentials, Row, SheetsSender};
 pub use sms::SmsSender;
+pub use webhook::WebhookSender;
 
-use crate::order_service::{Attempt, OrderError, OrderService};
+use crate::order_service::{Attempt, Claimed, OrderError, OrderService};
 use crate::ordering::order::OrderId;
-use crate::store::Delivery;
-use crate::twilio::rest::RestError;
+use crate::ordering::phone_number::PhoneNumber;
 use futures_util::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 use rand::RngExt as _;
-use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
-use tokio::task::{self, JoinSet};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// Deliveries tried at the same time.
@@ -30,6 +35,8 @@ const FIRST_WAIT: Duration = Duration::from_secs(2);
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 /// When the outcome of an attempt cannot be saved, it is tried again so often rather than sent again.
 const SAVE_AGAIN: Duration = Duration::from_secs(5);
+/// When it cannot be looked up what is owed.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// How long deliveries under way may take when the server stops.
 const LAST_DELIVERIES: Duration = Duration::from_secs(10);
 
@@ -39,8 +46,6 @@ pub struct Outbox {
     sms: Option<SmsSender>,
 }
 
-type Key = (OrderId, u32);
-
 impl Outbox {
     /// A worker; without a sender, texts that are still owed from earlier are shown as failed.
     pub fn new(orders: OrderService, sms: Option<SmsSender>) -> Self {
@@ -49,26 +54,24 @@ impl Outbox {
 
     /// Works until the server stops.
     pub async fn run(self, shutdown: CancellationToken) {
-        let mut under_way: HashMap<Key, task::Id> = HashMap::new();
+        if let Err(error) = self.orders.release_claims().await {
+            tracing::warn!("deliveries that were under way when the last server ended have to wait: {error}");
+        }
         let mut tasks: JoinSet<()> = JoinSet::new();
         loop {
-            let (due, next) = self.orders.due_deliveries(AT_ONCE + under_way.len());
-            for (order, delivery) in due {
-                let key = (order, delivery.id);
-                if tasks.len() < AT_ONCE && !under_way.contains_key(&key) {
-                    let work = deliver(self.orders.clone(), self.sms.clone(), key.clone(), delivery);
-                    under_way.insert(key, tasks.spawn(work).id());
+            let pause = match self.take_on(&mut tasks).await {
+                Ok(next) => next.map_or(LONGEST_SLEEP, |at| until(at, self.orders.now()).min(LONGEST_SLEEP)),
+                Err(error) => {
+                    tracing::error!("what is owed could not be looked up: {error}");
+                    LOOK_AGAIN
                 }
-            }
-            let pause = next.map_or(LONGEST_SLEEP, |at| until(at, self.orders.now()).min(LONGEST_SLEEP));
+            };
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 () = self.orders.newly_owed() => {}
                 () = tokio::time::sleep(pause) => {}
-                Some(done) = tasks.join_next_with_id() => {
-                    let id = done.map_or_else(|error| error.id(), |(id, ())| id);
-                    under_way.retain(|_, task| *task != id);
-                }
+                // A panic in one has been logged by the runtime; its claim ends by itself.
+                Some(_) = tasks.join_next() => {}
             }
         }
         let drained = async { while tasks.join_next().await.is_some() {} };
@@ -76,20 +79,36 @@ impl Outbox {
             tracing::warn!("deliveries were cut off by the shutdown; they are still owed");
         }
     }
+
+    /// Starts what is due, as far as there is room, and tells when to look again.
+    async fn take_on(&self, tasks: &mut JoinSet<()>) -> Result<Option<Timestamp>, OrderError> {
+        let room = AT_ONCE.saturating_sub(tasks.len());
+        if room == 0 {
+            // The end of one of them wakes the worker.
+            return Ok(None);
+        }
+        let (claimed, next) = self.orders.claim_due(room).await?;
+        for claimed in claimed {
+            tasks.spawn(deliver(self.orders.clone(), self.sms.clone(), claimed));
+        }
+        Ok(next)
+    }
 }
 
-async fn deliver(orders: OrderService, sms: Option<SmsSender>, key: Key, delivery: Delivery) {
-    let tries = delivery.attempts.saturating_add(1);
+async fn deliver(orders: OrderService, sms: Option<SmsSender>, claimed: Claimed) {
+    let Claimed { record, delivery } = claimed;
+    let tries = delivery.attempts;
     let attempt = match &sms {
         Some(sms) => match outcome(sms.send(&delivery)).await {
-            Ok(provider_id) => Attempt::Sent { provider_id },
+            Ok(provider_id) => Attempt::Sent { provider_id: Some(provider_id) },
             Err(error) => after_failure(&error, tries, orders.now()),
         },
         None => Attempt::Failed { reason: "no credentials for texts".to_owned() },
     };
-    let (kind, to) = (delivery.kind.as_str(), delivery.to.masked());
+    let kind = delivery.kind.as_str();
+    let to = delivery.to.as_ref().map(PhoneNumber::masked).unwrap_or_default();
     let correlation = delivery.correlation_id.as_deref();
-    let order = orders.by_id(&key.0).map(|order| order.order_number.to_string()).unwrap_or_default();
+    let order = record.order.order_number.to_string();
     match &attempt {
         Attempt::Sent { provider_id } => tracing::info!(
             event = "delivery_sent",
@@ -116,19 +135,20 @@ async fn deliver(orders: OrderService, sms: Option<SmsSender>, key: Key, deliver
             "a text to {to} was given up: {reason}"
         ),
     }
-    record(&orders, &key, attempt).await;
+    save(&orders, &record.order.order_id, delivery.id, attempt).await;
 }
 
 /// What became of a sending. One that panics has an unknown outcome and counts as a try, as any other: it is tried again
 /// later and given up in the end, instead of being tried again at once for ever.
-async fn outcome(sending: impl Future<Output = Result<String, RestError>>) -> Result<String, RestError> {
-    AssertUnwindSafe(sending).catch_unwind().await.unwrap_or(Err(RestError::Unknown(None)))
+async fn outcome(sending: impl Future<Output = Result<String, SendError>>) -> Result<String, SendError> {
+    let fault = || SendError::unknown("it may or may not have been sent: a fault of ours");
+    AssertUnwindSafe(sending).catch_unwind().await.unwrap_or_else(|_| Err(fault()))
 }
 
 /// Saves the outcome, however long the disk is away: sending again because of it would be worse.
-async fn record(orders: &OrderService, key: &Key, attempt: Attempt) {
+async fn save(orders: &OrderService, order: &OrderId, delivery: u32, attempt: Attempt) {
     loop {
-        match orders.record_attempt(&key.0, key.1, attempt.clone()).await {
+        match orders.record_attempt(order, delivery, attempt.clone()).await {
             Err(OrderError::NotSaved(error)) => {
                 tracing::error!("the outcome of a delivery could not be saved yet: {error}");
                 tokio::time::sleep(SAVE_AGAIN).await;
@@ -138,11 +158,11 @@ async fn record(orders: &OrderService, key: &Key, attempt: Attempt) {
     }
 }
 
-fn after_failure(error: &RestError, tries: u32, now: Timestamp) -> Attempt {
+fn after_failure(error: &SendError, tries: u32, now: Timestamp) -> Attempt {
     let asked = match error {
-        RestError::Final { .. } => return Attempt::Failed { reason: error.to_string() },
-        RestError::Retryable { after, .. } => after.unwrap_or_default(),
-        RestError::Unknown(_) => Duration::ZERO,
+        SendError::Final { .. } => return Attempt::Failed { reason: error.to_string() },
+        SendError::Retryable { after, .. } => after.unwrap_or_default(),
+        SendError::Unknown { .. } => Duration::ZERO,
     };
     if tries >= MOST_TRIES {
         return Attempt::Failed { reason: format!("{error}; tried {tries} times") };
@@ -161,12 +181,13 @@ fn until(at: Timestamp, now: Timestamp) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::twilio::rest::RestError;
 
     fn now() -> Timestamp {
         Timestamp::from_second(1_704_067_200).expect("a valid instant")
     }
 
-    fn wait_after(tries: u32, error: &RestError) -> Option<Duration> {
+    fn wait_after(tries: u32, error: &SendError) -> Option<Duration> {
         match after_failure(error, tries, now()) {
             Attempt::Retry { at, .. } => Some(until(at, now())),
             _ => None,
@@ -175,7 +196,7 @@ mod tests {
 
     #[test]
     fn waits_grow_and_end_after_five_tries() {
-        let busy = RestError::Retryable { after: None, status: Some(503) };
+        let busy = SendError::busy(None, "busy");
         for (tries, least) in [(1, 2), (2, 8), (3, 32), (4, 128)] {
             let wait = wait_after(tries, &busy).expect("to be tried again").as_secs_f64();
             assert!((f64::from(least)..=f64::from(least) * 1.5).contains(&wait), "{tries}: {wait}");
@@ -186,20 +207,23 @@ mod tests {
     #[tokio::test]
     async fn a_sending_that_panics_is_a_try_with_an_unknown_outcome() {
         let panicked = outcome(async { panic!("a fault of ours") }).await.expect_err("nothing was sent");
-        assert!(matches!(panicked, RestError::Unknown(_)), "{panicked:?}");
+        assert!(matches!(panicked, SendError::Unknown { .. }), "{panicked:?}");
         assert!(wait_after(1, &panicked).is_some_and(|wait| wait >= FIRST_WAIT), "not at once");
         assert_eq!(wait_after(MOST_TRIES, &panicked), None, "not for ever");
     }
 
     #[test]
     fn a_final_refusal_is_never_tried_again_and_an_unknown_outcome_is() {
-        assert_eq!(wait_after(1, &RestError::Final { code: Some(21610), status: 400 }), None);
-        assert!(wait_after(1, &RestError::Unknown(None)).is_some());
+        assert_eq!(wait_after(1, &RestError::Final { code: Some(21610), status: 400 }.into()), None);
+        assert!(wait_after(1, &RestError::Unknown(None).into()).is_some());
     }
 
     #[test]
-    fn twilios_own_wish_is_respected_up_to_an_hour() {
-        let asked = |seconds| RestError::Retryable { after: Some(Duration::from_secs(seconds)), status: Some(429) };
+    fn a_services_own_wish_is_respected_up_to_an_hour() {
+        let asked = |seconds| {
+            let after = Some(Duration::from_secs(seconds));
+            SendError::from(RestError::Retryable { after, status: Some(429) })
+        };
         assert_eq!(wait_after(1, &asked(30)), Some(Duration::from_secs(30)));
         assert_eq!(wait_after(1, &asked(1 << 40)), Some(Duration::from_secs(3600)));
     }

@@ -83,6 +83,11 @@ pub enum What {
         /// JSON text, as a rule.
         content: String,
     },
+    /// The agent was given something more, or something else, to go by.
+    PromptUpdated {
+        /// The text.
+        prompt: String,
+    },
     /// The caller spoke while the agent was sending its reply.
     Interrupted,
     /// A line of the script's `expect` was not met, or a placeholder could not be filled.

@@ -149,7 +149,7 @@ impl ToolDesk {
             let ready = tokio::select! {
                 saved = checkout::saved(&mut self.placing) => self.settle(saved),
                 request = requests.recv() => match request {
-                    Some(request) => self.take(*request).into_iter().collect(),
+                    Some(request) => self.take(*request).await.into_iter().collect(),
                     None => break,
                 },
             };
@@ -165,10 +165,15 @@ impl ToolDesk {
     }
 
     /// Answers a request, or keeps it until the checkout under way is saved.
-    fn take(&mut self, request: ToolRequest) -> Option<ToolAnswer> {
+    async fn take(&mut self, request: ToolRequest) -> Option<ToolAnswer> {
         let outcome = match request.name.as_str() {
             "checkout_order" => self.check_out(&request)?,
             "order_is_placed" => self.order_is_placed(&request)?,
+            "order_status" => {
+                let asked = self.asked_status(&request);
+                let orders = self.toolbox.orders.clone();
+                phone::order_status(orders, asked).await
+            }
             _ => self.answer(&request),
         };
         Some(finish(request.id, request.name, outcome))
@@ -219,7 +224,6 @@ impl ToolDesk {
             "save_phone_number" => self.save_phone_number(arguments(&["phone"])?),
             "confirm_phone_number" => self.confirm_phone_number(arguments(&["confirmed"])?),
             "extract_phone_and_order" => self.extract_phone_and_order(arguments(&["text"])?),
-            "order_status" => self.order_status(arguments(&["phone", "order_number"])?),
             "end_call" => {
                 arguments(&["reason"])?;
                 Ok(Done::new(json!({"ok": true})).with(Effect::EndCall))
@@ -241,9 +245,11 @@ impl ToolDesk {
     }
 
     fn menu_summary(&self) -> Done {
-        let mut done = Done::new(json!({"ok": true, "summary": self.menu.spoken()}));
+        let stock = self.toolbox.shop.stock();
+        let spoken = self.menu.spoken_without(|field, option| !stock.has(field, option));
+        let mut done = Done::new(json!({"ok": true, "summary": spoken}));
         for field in self.menu.fields() {
-            done.content.insert(field.list.clone(), field.option_names().into());
+            done.content.insert(field.list.clone(), stock.options(field).into());
         }
         done
     }

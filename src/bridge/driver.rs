@@ -17,7 +17,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Sleep};
 use tokio_tungstenite::tungstenite;
 use tokio_util::sync::CancellationToken;
@@ -37,6 +37,8 @@ pub struct Parts {
     pub requests: mpsc::Sender<Box<ToolRequest>>,
     /// From the call's tools.
     pub answers: mpsc::Receiver<Box<ToolAnswer>>,
+    /// What the agent has to know about the shop, now and whenever it changes; see [`Input::Shop`].
+    pub shop: watch::Receiver<Arc<str>>,
     /// Ends the call when the server stops; a token of its own, so that calls do not wait for each other's looks at it.
     pub shutdown: CancellationToken,
 }
@@ -55,10 +57,13 @@ pub async fn run(settings: SessionSettings, parts: Parts) -> Ended {
         requests: parts.requests,
         answers: parts.answers,
         unanswered: 0,
+        shop: parts.shop,
         session: Session::new(settings),
         outputs: Vec::new(),
         started: Instant::now(),
     };
+    // What holds at the beginning is news as well.
+    driver.shop.mark_changed();
     let mut timer = pin!(tokio::time::sleep_until(driver.started + driver.session.next_deadline()));
     let mut shutdown = pin!(parts.shutdown.cancelled());
     let reason = poll_fn(|cx| driver.poll(cx, timer.as_mut(), shutdown.as_mut())).await;
@@ -104,6 +109,9 @@ struct Driver {
     answers: mpsc::Receiver<Box<ToolAnswer>>,
     /// Requests without an answer yet: the channel is looked at only while there are any.
     unanswered: usize,
+    /// Looked at whenever something else has woken us, which the caller's audio does every 20 ms: to wait for it would
+    /// take a lock that all calls share, at every frame.
+    shop: watch::Receiver<Arc<str>>,
     session: Session,
     outputs: Vec<Output>,
     started: Instant,
@@ -120,6 +128,13 @@ impl Driver {
             && let Some(reason) = self.step(Input::Shutdown)
         {
             return Poll::Ready(reason);
+        }
+        // An error tells that there will be no more news.
+        if self.shop.has_changed().unwrap_or(false) {
+            let notice = Arc::clone(&self.shop.borrow_and_update());
+            if let Some(reason) = self.step(Input::Shop(notice)) {
+                return Poll::Ready(reason);
+            }
         }
         loop {
             let mut ready = false;

@@ -15,6 +15,7 @@ use super::reply::{Replies, mark_generation, mark_name};
 use super::summary::Summary;
 use super::tool_calls::{self, Admission, ToolCalls};
 use crate::deepgram::message::{AgentMessage, ClientMessage, FunctionCall, Role};
+use crate::deepgram::prompt;
 use crate::tools::{Effect, ToolAnswer, Turn};
 use crate::twilio::message::{Media, PhoneMessage, StreamWriter};
 use std::collections::{HashSet, VecDeque};
@@ -70,6 +71,9 @@ pub struct Session {
     bad_in_a_row: [u32; 2],
     turn: Turn,
     tools: ToolCalls,
+    /// What there is to know about the shop, and what the agent has been told of it.
+    shop: Arc<str>,
+    shop_told: Arc<str>,
     /// Kinds of unknown messages already logged.
     told: HashSet<String>,
     summary: Summary,
@@ -98,6 +102,8 @@ impl Session {
             bad_in_a_row: [0; 2],
             turn: Turn::default(),
             tools: ToolCalls::default(),
+            shop: Arc::default(),
+            shop_told: Arc::default(),
             told: HashSet::new(),
             summary: Summary::default(),
             ended: false,
@@ -120,6 +126,10 @@ impl Session {
             Input::Agent(message) => self.on_agent(now, message, out),
             Input::AgentAudio(audio) => self.on_agent_audio(now, audio, out),
             Input::Tool(answer) => self.on_tool(now, answer, out),
+            Input::Shop(notice) => {
+                self.shop = notice;
+                self.tell_of_the_shop(out);
+            }
             Input::AgentConnected => {
                 if self.agent == AgentLeg::Dialling {
                     self.agent = AgentLeg::AwaitingWelcome;
@@ -250,6 +260,7 @@ impl Session {
                 if self.agent == AgentLeg::AwaitingApplied {
                     self.agent = AgentLeg::Live;
                     self.agent_fed = now;
+                    self.tell_of_the_shop(out);
                     let early = std::mem::take(&mut self.early);
                     if !early.is_empty() {
                         out.push(Output::AgentAudio(self.codec.up(&Vec::from(early))));
@@ -389,6 +400,15 @@ impl Session {
             out.push(Output::Phone(writer.media(frame)));
         });
         self.replies.padded();
+    }
+
+    /// Tells the agent of the shop as it is, unless it knows or cannot listen yet; then it is told once it can.
+    fn tell_of_the_shop(&mut self, out: &mut Vec<Output>) {
+        if self.agent == AgentLeg::Live && self.shop != self.shop_told {
+            self.shop_told = Arc::clone(&self.shop);
+            let prompt = prompt::shop_update(&self.shop);
+            out.push(Output::AgentText(ClientMessage::UpdatePrompt { prompt }.to_json()));
+        }
     }
 
     fn on_agent_lost(&mut self, out: &mut Vec<Output>) {

@@ -5,7 +5,7 @@
 
 use super::logs;
 use crate::app::Mode;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, OrdersConfig};
 use crate::deepgram::line::tls_config;
 use crate::order_service::Origin;
 use crate::ordering::order::{Order, OrderNumber};
@@ -13,7 +13,7 @@ use crate::ordering::status::OrderStatus;
 use crate::simulator::agent::AgentOptions;
 use crate::simulator::{CallerOptions, Event, Observer, Script, Side, SimulatedAgent, SimulatedCaller, SimulatedShop};
 use crate::simulator::{ClosedBy, Speaker, What};
-use crate::store::json::read_folder;
+use crate::store::{Access, JsonStore, Query, Store as _};
 use anyhow::{Context as _, anyhow, bail, ensure};
 use rand::RngExt as _;
 use serde_json::Value;
@@ -58,7 +58,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         _ => None,
     };
     start_logs(&settings)?;
-    refuse_real_orders(Path::new(&dir))?;
+    refuse_real_orders(Path::new(&dir)).await?;
     let shutdown = super::shutdown_on_signal()?;
 
     let (events, told) = mpsc::unbounded_channel();
@@ -66,7 +66,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let options = AgentOptions { speed: arguments.speed, observer: observer.clone(), ..AgentOptions::default() };
     let agent = SimulatedAgent::start([Script::boba()], options).await.context("no port for the simulated agent")?;
     let listener = listen().await?;
-    let shop = SimulatedShop::open_on(listener, agent, settings, Mode::Demo)?;
+    let shop = SimulatedShop::open_on(listener, agent, settings, Mode::Demo).await?;
     println!("A simulated call becomes an order: no keys, no network, nobody is texted.\n");
     println!("  people waiting look at  {}/orders", shop.base());
     println!("  the barista looks at    {}/barista", shop.base());
@@ -97,13 +97,14 @@ fn start_logs(settings: &dyn Fn(&str) -> Option<String>) -> Result<(), ConfigErr
 }
 
 /// A demo must not mix its orders with a shop's.
-fn refuse_real_orders(dir: &Path) -> anyhow::Result<()> {
+async fn refuse_real_orders(dir: &Path) -> anyhow::Result<()> {
     if !dir.exists() {
         return Ok(());
     }
-    let folder = read_folder(dir)?;
+    let store = JsonStore::open(&OrdersConfig::json(dir), "main", Access::Read).await?;
+    let all = store.list(&Query { limit: usize::MAX, ..Query::default() }).await?;
     let is_demo = |order: &Order| order.metadata.get("demo") == Some(&Value::Bool(true));
-    let real = folder.records.iter().filter(|record| !is_demo(&record.order)).count() + folder.unreadable;
+    let real = all.records.iter().filter(|record| !is_demo(&record.order)).count() + store.unreadable();
     let shown = dir.display();
     ensure!(real == 0, "{shown} (ORDERS_DIR) holds {real} orders that no demo made; name another folder");
     Ok(())
@@ -193,9 +194,9 @@ impl Demo {
         ensure!(hung_up, "the call was not hung up after the goodbye: {:?}", report.after);
         let number = answered.order["order_number"].as_str().context("the caller was not given an order number")?;
         let number: OrderNumber = number.parse()?;
-        let order = self.shop.orders().by_number(number).context("the order is nowhere")?;
-        let path = self.shop.orders().path_of(&order.order_id).context("the order is in no file")?;
-        Ok((answered, order, path))
+        let order = self.shop.orders().by_number(number).await?.context("the order is nowhere")?;
+        let path = self.shop.orders().place_of(&order.order_id).context("the order is in no file")?;
+        Ok((answered, order, PathBuf::from(path)))
     }
 
     /// Holds the file and the screens against what was confirmed on the phone.
@@ -220,8 +221,9 @@ impl Demo {
     /// The simulated barista and those who wait: the oldest orders get ready and are picked up, so that the screens live.
     async fn tidy_up(&self) -> anyhow::Result<()> {
         let orders = self.shop.orders();
+        let open = orders.open().await?;
         let those = |is_it: fn(OrderStatus) -> bool| {
-            orders.open().into_iter().filter(|record| is_it(record.order.status)).collect::<Vec<_>>()
+            open.iter().filter(|record| is_it(record.order.status)).collect::<Vec<_>>()
         };
         let waiting = those(|status| matches!(status, OrderStatus::Received | OrderStatus::Preparing));
         for record in waiting.iter().take(waiting.len().saturating_sub(MOST_WAITING)) {
@@ -231,7 +233,7 @@ impl Demo {
         let ready = those(|status| status == OrderStatus::Ready);
         for record in ready.iter().take(ready.len().saturating_sub(MOST_READY)) {
             let origin = Origin { by: "staff", correlation_id: None };
-            orders.change_status(&record.order.order_id, OrderStatus::Completed, origin).await?;
+            orders.change_status(&record.order.order_id, OrderStatus::Completed, None, None, origin).await?;
         }
         Ok(())
     }

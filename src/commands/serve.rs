@@ -12,7 +12,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let bind = config.server.bind;
     // Before the orders' folder is opened: a start that fails must not have cleared it.
     let listener = TcpListener::bind(bind).await.with_context(|| format!("BIND_ADDR: cannot listen on {bind}"))?;
-    let app = App::build(&config, Mode::Production, Clock::system(), shutdown)?;
+    let app = App::build(&config, Mode::Production, Clock::system(), shutdown).await?;
     let (scheme, host) = (config.http_scheme(), &config.telephone.voice_host);
     tracing::info!(
         address = %listener.local_addr().unwrap_or(bind),

@@ -11,7 +11,7 @@ use crate::ordering::order::{
 use crate::ordering::phone_number::{PhoneNumber, Region};
 use crate::ordering::status::OrderStatus;
 use crate::store::json::write_record;
-use crate::store::{Delivery, DeliveryKind, DeliveryState, Record};
+use crate::store::{Answer, AuditEntry, Delivery, DeliveryKind, DeliveryState, Record, Reply, Tried};
 use anyhow::{Context as _, anyhow, bail};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -59,30 +59,47 @@ fn test_record(menu: &Menu, shop_id: &str) -> anyhow::Result<Record> {
         items,
         call_sid: Some("CA00000000000000000000000000000000".to_owned()),
         estimated_ready_time: Some(now),
+        pickup_at: Some(now),
         metadata: serde_json::Map::from_iter([("test".to_owned(), Value::Bool(true))]),
         created_at: now,
         updated_at: now,
         history: vec![HistoryEntry { status: OrderStatus::Received, at: now, by: "system".to_owned() }],
     };
     let delivery = Delivery {
-        id: 1,
-        kind: DeliveryKind::TextReceived,
-        to: phone,
+        to: Some(phone),
         body: "a text that is never sent".to_owned(),
         state: DeliveryState::Skipped,
-        owed_at: now,
-        not_before: now,
+        claimed_until: Some(now),
         attempts: 1,
+        tries: vec![Tried { at: now, outcome: "none".to_owned() }],
         reason: Some("a test order".to_owned()),
         provider_id: Some("SM00000000000000000000000000000000".to_owned()),
+        carrier_status: Some("none".to_owned()),
+        correlation_id: Some("req_test".to_owned()),
+        ..Delivery::owed(1, DeliveryKind::TextReceived, now)
+    };
+    let answer = Answer {
+        key: "test".to_owned(),
+        request: "test".to_owned(),
+        at: now,
+        reply: Some(Reply { status: 201, body: serde_json::to_value(&order)? }),
+    };
+    let change = AuditEntry {
+        at: now,
+        by: "system".to_owned(),
+        what: "created".to_owned(),
+        version: 1,
+        reason: Some("a test order".to_owned()),
         correlation_id: Some("req_test".to_owned()),
     };
     Ok(Record {
         fingerprint: Some(fingerprint(shop_id, "test", &order.items)),
-        order,
-        idempotency_keys: vec!["test".to_owned()],
+        answers: vec![answer],
         fingerprint_at: Some(now),
         deliveries: vec![delivery],
+        audit: vec![change],
+        erased_at: Some(now),
+        ..Record::new(order)
     })
 }
 

@@ -104,6 +104,13 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A problem when a setting is not `present`, unless more has been told of it already.
+    pub(super) fn need(&mut self, name: &'static str, present: bool, why: &str) {
+        if !present && !self.problems.iter().any(|problem| problem.name == name) {
+            self.problem(name, format!("is missing: {why}"));
+        }
+    }
+
     pub(super) fn problem(&mut self, name: &'static str, message: impl Into<String>) {
         self.problems.push(Problem { name, message: message.into() });
     }

@@ -89,6 +89,52 @@ fn every_malformed_setting_is_named_with_what_is_expected() {
 }
 
 #[test]
+fn deliveries_are_off_until_they_are_configured() {
+    let deliveries = |settings: &[(&str, &str)]| {
+        let settings: Vec<_> = settings.iter().copied().chain([("DEEPGRAM_API_KEY", "k")]).collect();
+        read(&settings).map(|config| config.deliveries)
+    };
+    let off = deliveries(&[("SHEETS_SPREADSHEET_ID", "1a-B_"), ("GOOGLE_SHEETS_CREDENTIALS", "{}")]).unwrap();
+    assert!(off.sheets.is_none() && off.webhook.is_none());
+
+    let on = deliveries(&[
+        ("SHEETS_SYNC_ENABLED", "true"),
+        ("SHEETS_SPREADSHEET_ID", "1a-B_"),
+        ("GOOGLE_SHEETS_CREDENTIALS", "{}"),
+        ("SHEETS_API_BASE", "http://127.0.0.1:9/"),
+        ("WEBHOOK_URL", "https://example.com/hook"),
+        ("WEBHOOK_SECRET", "sesame"),
+    ])
+    .unwrap();
+    assert!(!format!("{on:?}").contains("sesame"), "a secret was printed");
+    let (sheets, webhook) = (on.sheets.expect("on"), on.webhook.expect("on"));
+    assert_eq!((sheets.spreadsheet_id.as_str(), sheets.sheet_name.as_str()), ("1a-B_", "Orders"));
+    assert_eq!((sheets.api_base.as_str(), webhook.url.as_str()), ("http://127.0.0.1:9", "https://example.com/hook"));
+
+    assert_eq!(
+        named(read(&[("DEEPGRAM_API_KEY", "k"), ("SHEETS_SYNC_ENABLED", "true")])),
+        ["SHEETS_SPREADSHEET_ID", "GOOGLE_SHEETS_CREDENTIALS"]
+    );
+    assert_eq!(named(read(&[("DEEPGRAM_API_KEY", "k"), ("WEBHOOK_URL", "https://example.com/")])), ["WEBHOOK_SECRET"]);
+}
+
+#[test]
+fn customers_data_goes_only_where_nobody_reads_it_on_the_way() {
+    for (name, good) in [("SHEETS_API_BASE", "http://localhost:9"), ("WEBHOOK_URL", "http://[::1]:9/hook")] {
+        let read = |value| read(&[("DEEPGRAM_API_KEY", "k"), ("WEBHOOK_SECRET", "s"), (name, value)]);
+        assert!(read(good).is_ok(), "{good}");
+        for bad in ["example.com/hook", "http://example.com/hook", "http://10.0.0.1/", "ftp://localhost/", "https://"] {
+            assert_eq!(named(read(bad)), [name], "{bad}");
+        }
+    }
+    let whole_address = "https://docs.google.com/spreadsheets/d/1a-B_/edit";
+    assert_eq!(
+        named(read(&[("DEEPGRAM_API_KEY", "k"), ("SHEETS_SPREADSHEET_ID", whole_address)])),
+        ["SHEETS_SPREADSHEET_ID"]
+    );
+}
+
+#[test]
 fn a_secret_may_come_from_a_file_and_a_missing_file_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("key");

@@ -72,6 +72,28 @@ pub fn opening_settings(config: &AgentConfig, menu: &Menu, tools: Vec<ToolSpec>)
     })
 }
 
+/// What an agent in a call is told when something about the shop is out of the ordinary; an empty `notice` when nothing
+/// is any more.
+///
+/// Deepgram's pages say in one place that an `UpdatePrompt` adds to the prompt, in another that it replaces it. So this
+/// says in short what the prompt says at length: enough to go on with, since the tools keep their descriptions and
+/// enforce the rest, and short enough to be added many times over.
+pub fn shop_update(notice: &str) -> String {
+    let news = if notice.is_empty() { "Everything on the menu can be had, and orders are taken." } else { notice };
+    format!(
+        "NEWS FROM THE SHOP (it takes the place of all earlier news): {news}
+Do not offer what is sold out. Mention the news only when it matters to what the caller wants; if it concerns what they \
+have ordered already, tell them and help them to change it.
+
+All else stays as it was. You take orders on the telephone, in one or two short spoken sentences, one question at a \
+time. add_to_cart only stages a drink: read `summary` back, and only after the caller has said yes call \
+confirm_pending_to_cart. Take down what checkout_order asks for. For more than one drink, read get_cart back and wait for \
+a yes before checkout_order. Never say that an order is placed, or its number, before checkout_order has answered ok. \
+When a tool answers ok false, say its `error` in your own words. What there is and costs is in menu_summary; never invent \
+anything. When the caller has nothing more, say a short goodbye that ends with \"Goodbye!\" and call end_call."
+    )
+}
+
 fn prompt(menu: &Menu, can_transfer: bool) -> String {
     let requires = menu.requires();
     let mut needed = Vec::new();
@@ -131,7 +153,9 @@ while a question is open.{transfer}
 
 WHEN A TOOL ANSWERS ok false
 Say `error` in your own words; it is written to be said. Then:
-- UNKNOWN_OPTION, AMBIGUOUS, SOLD_OUT: offer what is in `choices`, at most four of them, and let them choose.
+- UNKNOWN_OPTION, AMBIGUOUS, SOLD_OUT: offer what is in `choices`, at most four of them, and let them choose. If a \
+staged drink or one in the cart has sold out meanwhile (`summary`), change it with update_pending_item or \
+modify_cart_item, or take it out.
 - RULE: say what goes together and ask which way they want it.
 - PENDING_ITEM: finish the staged drink first: read it back and ask.
 - NEEDS_CONFIRMATION: you have no answer yet. Read `summary` to them, ask, and wait for them to speak.
@@ -220,6 +244,21 @@ mod tests {
         assert!(boba.contains("PHONE NUMBER:") && !boba.contains("NAME: ask for a first name"));
         assert!(coffee.contains("NAME: ask for a first name") && !coffee.contains("PHONE NUMBER:"));
         assert!(!settings("boba", &[], false).expect("settings").agent.think.prompt.contains("transfer_to_human"));
+    }
+
+    #[test]
+    fn news_hold_whether_they_are_added_to_the_prompt_or_replace_it() {
+        let sold_out = shop_update("Sold out: boba (toppings).");
+        assert_valid(Direction::FromClient, &ClientMessage::UpdatePrompt { prompt: sold_out.clone() }.to_json());
+        assert!(sold_out.contains("Sold out: boba (toppings)."));
+        for tool in ["add_to_cart", "confirm_pending_to_cart", "get_cart", "checkout_order", "menu_summary", "end_call"]
+        {
+            assert!(sold_out.contains(tool), "{tool}");
+        }
+        assert!(shop_update("").contains("Everything on the menu can be had"));
+        // The longest prompt of ours, and a day's worth of news.
+        let longest = settings("boba", &[], true).expect("settings").agent.think.prompt.chars().count();
+        assert!(longest + 10 * sold_out.chars().count() < crate::deepgram::settings::MAX_PROMPT_CHARS);
     }
 
     #[test]

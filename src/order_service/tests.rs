@@ -3,8 +3,7 @@ use crate::config::OrdersConfig;
 use crate::events::{Audience, Delivery as EventDelivery};
 use crate::ordering::menu::{Asked, Menu, Said};
 use crate::ordering::phone_number::Region;
-use crate::store::{DeliveryKind, DeliveryState};
-use std::path::Path;
+use crate::store::{self, Access};
 use std::sync::atomic::{AtomicI64, Ordering};
 
 /// A service over a real folder, with a clock that a test sets.
@@ -16,15 +15,14 @@ struct Shop {
 }
 
 impl Shop {
-    fn open() -> Self {
-        Self::open_in(tempfile::tempdir().expect("a temporary folder"), true)
+    async fn open() -> Self {
+        Self::open_in(tempfile::tempdir().expect("a temporary folder"), true).await
     }
 
-    fn open_in(dir: tempfile::TempDir, texts: bool) -> Self {
+    async fn open_in(dir: tempfile::TempDir, texts: bool) -> Self {
         let seconds = Arc::new(AtomicI64::new(1_704_067_200));
         let shown = Arc::clone(&seconds);
         let clock = Clock::new(move || Timestamp::from_second(shown.load(Ordering::Relaxed)).expect("a valid instant"));
-        let config = OrdersConfig { dir: dir.path().to_owned(), clear_on_start: false };
         let events = EventLog::new(clock.now());
         let rules = Rules {
             shop_id: "main".to_owned(),
@@ -34,9 +32,30 @@ impl Shop {
             demo: false,
         };
         let texts = TextPolicy { enabled: texts, countries: vec![Region::US], shop_name: "Boba".to_owned() };
-        let store = JsonStore::open(&config, "main").expect("a fresh folder");
-        let orders = OrderService::new(store, events.clone(), rules, texts, clock, TaskTracker::new());
+        let store = store::open(&OrdersConfig::json(dir.path()), "main", Access::Write).await.expect("a fresh folder");
+        let owes = Owes { texts, sheet: false, webhook: false };
+        let menu = Arc::new(Menu::builtin("boba").expect("built in"));
+        let shop = crate::shop::Shop::new(menu, true, events.clone());
+        let orders = OrderService::new(store, events.clone(), shop, rules, owes, clock, TaskTracker::new());
         Self { orders, events, seconds, dir }
+    }
+
+    async fn place(&self, new: NewOrder) -> Order {
+        placed(self.orders.create(new).await)
+    }
+
+    async fn set(&self, order: &Order, to: OrderStatus) -> Result<Order, OrderError> {
+        self.orders.change_status(&order.order_id, to, None, None, origin("staff")).await
+    }
+
+    fn minutes_to_make(&self) -> u32 {
+        self.orders.0.shop.ready_in_minutes(0, 1).expect("the menu says how long a drink takes")
+    }
+
+    /// How many deliveries may be tried now, and when the next after them.
+    async fn due(&self) -> (usize, Option<Timestamp>) {
+        let owed = self.orders.0.store.owed(self.orders.now(), 10).await.expect("readable");
+        (owed.due.len(), owed.next)
     }
 
     fn pass(&self, seconds: i64) {
@@ -45,7 +64,7 @@ impl Shop {
 
     /// What is on disk, told from the order's file alone.
     fn stored(&self, order: &Order) -> Record {
-        let path = self.orders.path_of(&order.order_id).expect("a file");
+        let path = self.orders.place_of(&order.order_id).expect("a file");
         serde_json::from_slice(&std::fs::read(path).expect("readable")).expect("a record")
     }
 
@@ -70,18 +89,18 @@ fn phone(text: &str) -> PhoneNumber {
 
 fn new(items: Vec<Item>) -> NewOrder {
     NewOrder {
-        channel: Channel::Phone,
-        name: None,
         phone: Some(phone("555-123-4567")),
-        customer_id: None,
-        caller: None,
-        notes: None,
-        items,
         call_sid: Some("CA1".to_owned()),
-        idempotency_key: None,
-        allow_duplicate: false,
-        origin: origin("phone"),
+        ..NewOrder::new(Channel::Phone, items, origin("phone"))
     }
+}
+
+fn placed(created: Result<Created, OrderError>) -> Order {
+    created.expect("an order").into_order().expect("not deleted")
+}
+
+fn key_of(key: &str) -> Idempotency {
+    Idempotency { key: key.to_owned(), request: String::new(), reply: None }
 }
 
 fn origin(by: &'static str) -> Origin {
@@ -90,9 +109,9 @@ fn origin(by: &'static str) -> Origin {
 
 #[tokio::test]
 async fn an_order_is_on_disk_before_it_is_told_and_announced_after() {
-    let shop = Shop::open();
+    let shop = Shop::open().await;
     let mut feed = shop.events.subscribe(Audience::Staff, None);
-    let order = shop.orders.create(new(vec![taro(2)])).await.expect("an order");
+    let order = shop.place(new(vec![taro(2)])).await;
     assert_eq!(order.order_id.as_str(), "ORD-main-1");
     assert_eq!((order.total.cents(), order.version, order.status), (1100, 1, OrderStatus::Received));
     assert_eq!(order.customer_id.as_deref(), Some("+15551234567"));
@@ -105,11 +124,11 @@ async fn an_order_is_on_disk_before_it_is_told_and_announced_after() {
 
 #[tokio::test]
 async fn many_at_once_get_ids_numbers_and_files_of_their_own() {
-    let shop = Shop::open();
+    let shop = Shop::open().await;
     let all = (0..64).map(|n| {
         let orders = shop.orders.clone();
         let order = NewOrder { phone: None, customer_id: Some(n.to_string()), ..new(vec![taro(1)]) };
-        async move { orders.create(order).await.expect("an order") }
+        async move { orders.create(order).await.expect("an order").into_order().expect("an order") }
     });
     let made = futures_util::future::join_all(all).await;
     let distinct = |key: fn(&Order) -> String| made.iter().map(key).collect::<std::collections::HashSet<_>>().len();
@@ -121,26 +140,26 @@ async fn many_at_once_get_ids_numbers_and_files_of_their_own() {
 
 #[tokio::test]
 async fn orders_and_the_count_survive_a_restart() {
-    let shop = Shop::open();
-    let first = shop.orders.create(new(vec![taro(1)])).await.expect("an order");
+    let shop = Shop::open().await;
+    let first = shop.place(new(vec![taro(1)])).await;
     let Shop { orders, dir, .. } = shop;
     drop(orders);
-    let shop = Shop::open_in(dir, true);
-    assert_eq!(shop.orders.by_number(first.order_number), Some(first.clone()));
-    std::fs::remove_file(shop.orders.path_of(&first.order_id).expect("a file")).expect("removable");
+    let shop = Shop::open_in(dir, true).await;
+    assert_eq!(shop.orders.by_number(first.order_number).await.expect("readable"), Some(first.clone()));
+    std::fs::remove_file(shop.orders.place_of(&first.order_id).expect("a file")).expect("removable");
     let Shop { orders, dir, .. } = shop;
     drop(orders);
-    let shop = Shop::open_in(dir, true);
-    let second = shop.orders.create(new(vec![taro(1)])).await.expect("an order");
+    let shop = Shop::open_in(dir, true).await;
+    let second = shop.place(new(vec![taro(1)])).await;
     assert_eq!(second.order_id.as_str(), "ORD-main-2", "an id is never given again");
 }
 
 #[tokio::test]
 async fn a_second_server_on_the_same_folder_is_refused() {
-    let shop = Shop::open();
-    let config = OrdersConfig { dir: shop.dir.path().to_owned(), clear_on_start: false };
-    let refused = JsonStore::open(&config, "main").err().expect("in use");
-    assert!(matches!(refused, StoreError::InUse(_)));
+    let shop = Shop::open().await;
+    let refused = store::open(&OrdersConfig::json(shop.dir.path()), "main", Access::Write).await;
+    let refused = refused.err().expect("in use");
+    assert!(matches!(refused, StoreError::InUse(..)));
     assert!(refused.to_string().contains("ORDERS_DIR"), "{refused}");
 }
 
@@ -152,9 +171,9 @@ async fn an_unreadable_file_is_set_aside_and_blocks_nobody() {
     {
         std::fs::write(dir.path().join(name), text).expect("writable");
     }
-    let shop = Shop::open_in(dir, true);
-    let order = shop.orders.create(new(vec![taro(1)])).await.expect("an order");
-    assert_eq!(shop.orders.recent(10).len(), 1);
+    let shop = Shop::open_in(dir, true).await;
+    let order = shop.place(new(vec![taro(1)])).await;
+    assert_eq!(shop.orders.recent(10).await.expect("readable").len(), 1);
     assert!(order.order_id.number_at("main").is_some_and(|n| n >= 1));
     let corrupt = shop.files().iter().filter(|name| name.ends_with(".corrupt")).count();
     assert_eq!(corrupt, 3);
@@ -163,36 +182,36 @@ async fn an_unreadable_file_is_set_aside_and_blocks_nobody() {
 
 #[tokio::test]
 async fn a_failing_disk_takes_no_order_announces_none_and_recovers() {
-    let shop = Shop::open();
+    let shop = Shop::open().await;
     let mut feed = shop.events.subscribe(Audience::Staff, None);
     let away = shop.dir.path().with_extension("away");
     std::fs::rename(shop.dir.path(), &away).expect("movable");
     let failed = shop.orders.create(new(vec![taro(1)])).await;
     assert!(matches!(failed, Err(OrderError::NotSaved(_))), "{failed:?}");
-    assert!(shop.orders.recent(10).is_empty());
+    assert!(shop.orders.recent(10).await.expect("readable").is_empty());
     std::fs::rename(&away, shop.dir.path()).expect("movable");
-    let order = shop.orders.create(new(vec![taro(1)])).await.expect("the same order, once the disk is back");
+    let order = shop.place(new(vec![taro(1)])).await;
     let EventDelivery::Event(_, json) = feed.next().await else { panic!("an event was expected") };
     assert!(json.contains(order.order_id.as_str()), "the first event is of the order that was saved");
 }
 
 #[tokio::test]
 async fn the_same_request_is_the_same_order() {
-    let shop = Shop::open();
-    let request = NewOrder { idempotency_key: Some("CA1:1".to_owned()), ..new(vec![taro(1)]) };
-    let first = shop.orders.create(request.clone()).await.expect("an order");
-    assert_eq!(shop.orders.create(request.clone()).await.expect("the same"), first);
+    let shop = Shop::open().await;
+    let request = NewOrder { idempotency: Some(key_of("CA1:1")), ..new(vec![taro(1)]) };
+    let first = shop.place(request.clone()).await;
+    assert_eq!(shop.place(request.clone()).await, first);
     let Shop { orders, dir, .. } = shop;
     drop(orders);
-    let shop = Shop::open_in(dir, true);
-    assert_eq!(shop.orders.create(request).await.expect("the same after a restart"), first);
+    let shop = Shop::open_in(dir, true).await;
+    assert_eq!(shop.place(request).await, first, "the same after a restart");
     assert_eq!(shop.files().len(), 1);
 }
 
 #[tokio::test]
 async fn the_same_request_from_many_at_once_is_one_order() {
-    let shop = Shop::open();
-    let request = NewOrder { idempotency_key: Some("CA1:1".to_owned()), ..new(vec![taro(1)]) };
+    let shop = Shop::open().await;
+    let request = NewOrder { idempotency: Some(key_of("CA1:1")), ..new(vec![taro(1)]) };
     let all = (0..32).map(|_| {
         let (orders, request) = (shop.orders.clone(), request.clone());
         async move { orders.create(request).await }
@@ -205,8 +224,8 @@ async fn the_same_request_from_many_at_once_is_one_order() {
 
 #[tokio::test]
 async fn the_same_drinks_from_the_same_phone_on_another_call_are_one_slip() {
-    let shop = Shop::open();
-    let first = shop.orders.create(new(vec![taro(1)])).await.expect("an order");
+    let shop = Shop::open().await;
+    let first = shop.place(new(vec![taro(1)])).await;
     let second_round = new(vec![taro(1)]);
     shop.orders.create(second_round).await.expect("a second round on the same call is no slip");
     let redialled = || NewOrder { call_sid: Some("CA2".to_owned()), ..new(vec![taro(1)]) };
@@ -225,21 +244,21 @@ async fn the_same_drinks_from_the_same_phone_on_another_call_are_one_slip() {
 
 #[tokio::test]
 async fn a_cancelled_order_is_no_reason_to_refuse_the_same_again() {
-    let shop = Shop::open();
-    let first = shop.orders.create(new(vec![taro(1)])).await.expect("an order");
-    shop.orders.change_status(&first.order_id, OrderStatus::Cancelled, origin("staff")).await.expect("cancelled");
+    let shop = Shop::open().await;
+    let first = shop.place(new(vec![taro(1)])).await;
+    shop.set(&first, OrderStatus::Cancelled).await.expect("cancelled");
     let again = NewOrder { call_sid: Some("CA2".to_owned()), ..new(vec![taro(1)]) };
-    shop.orders.create(again).await.expect("an order");
+    shop.place(again).await;
 }
 
 #[tokio::test]
 async fn limits_hold_for_an_order_and_for_a_phone() {
-    let shop = Shop::open();
+    let shop = Shop::open().await;
     assert!(matches!(shop.orders.create(new(vec![])).await, Err(OrderError::Empty)));
     let eleven = shop.orders.create(new(vec![taro(6), taro(5)])).await;
     assert!(matches!(eleven, Err(OrderError::Limit { limit: 10, per_phone: false })), "{eleven:?}");
     let full = || NewOrder { allow_duplicate: true, ..new(vec![taro(10)]) };
-    let first = shop.orders.create(full()).await.expect("ten");
+    let first = shop.place(full()).await;
     shop.orders.create(full()).await.expect("twenty");
     let one_more = shop.orders.create(new(vec![taro(1)])).await;
     assert!(matches!(one_more, Err(OrderError::Limit { limit: 20, per_phone: true })), "{one_more:?}");
@@ -251,25 +270,25 @@ async fn limits_hold_for_an_order_and_for_a_phone() {
 
 #[tokio::test]
 async fn new_drinks_amend_an_order_until_it_is_being_made() {
-    let shop = Shop::open();
-    let order = shop.orders.create(new(vec![taro(1)])).await.expect("an order");
+    let shop = Shop::open().await;
+    let order = shop.place(new(vec![taro(1)])).await;
     let more = |key: &str| {
-        let (orders, id, key) = (shop.orders.clone(), order.order_id.clone(), key.to_owned());
-        async move { orders.append(&id, NewOrder { idempotency_key: Some(key), ..new(vec![taro(2)]) }).await }
+        let (orders, id, key) = (shop.orders.clone(), order.order_id.clone(), key_of(key));
+        async move { orders.append(&id, NewOrder { idempotency: Some(key), ..new(vec![taro(2)]) }).await }
     };
     let amended = more("CA1:2").await.expect("amended");
     assert_eq!((amended.version, amended.items.len(), amended.total.cents()), (2, 2, 1650));
     assert_eq!((amended.order_id.clone(), amended.order_number), (order.order_id.clone(), order.order_number));
     assert_eq!(more("CA1:2").await.expect("the same request"), amended);
     assert_eq!(shop.stored(&order).order, amended);
-    shop.orders.change_status(&order.order_id, OrderStatus::Preparing, origin("staff")).await.expect("started");
+    shop.set(&order, OrderStatus::Preparing).await.expect("started");
     assert!(matches!(more("CA1:3").await, Err(OrderError::TooLate(OrderStatus::Preparing))));
 }
 
 #[tokio::test]
 async fn done_is_ready_once_and_owes_one_text_that_waits() {
-    let shop = Shop::open();
-    let order = shop.orders.create(new(vec![taro(1)])).await.expect("an order");
+    let shop = Shop::open().await;
+    let order = shop.place(new(vec![taro(1)])).await;
     for _ in 0..2 {
         let done = shop.orders.done(order.order_number, origin("staff")).await.expect("done");
         assert_eq!((done.status, done.version), (OrderStatus::Ready, 2));
@@ -277,79 +296,101 @@ async fn done_is_ready_once_and_owes_one_text_that_waits() {
     let record = shop.stored(&order);
     let kinds: Vec<_> = record.deliveries.iter().map(|delivery| delivery.kind).collect();
     assert_eq!(kinds, [DeliveryKind::TextReceived, DeliveryKind::TextReady]);
-    let due = |shop: &Shop| shop.orders.due_deliveries(10).0.len();
-    assert_eq!(due(&shop), 1, "the text of a staff tap waits");
+    assert_eq!(shop.due().await.0, 1, "the text of a staff tap waits");
     shop.pass(5);
-    assert_eq!(due(&shop), 2);
+    assert_eq!(shop.due().await.0, 2);
 }
 
 #[tokio::test]
 async fn a_move_that_the_table_does_not_have_changes_nothing() {
-    let shop = Shop::open();
-    let order = shop.orders.create(new(vec![taro(1)])).await.expect("an order");
-    let refused = shop.orders.change_status(&order.order_id, OrderStatus::Completed, origin("staff")).await;
+    let shop = Shop::open().await;
+    let order = shop.place(new(vec![taro(1)])).await;
+    let refused = shop.set(&order, OrderStatus::Completed).await;
     assert!(matches!(refused, Err(OrderError::InvalidState { .. })), "{refused:?}");
     assert_eq!(shop.stored(&order).order, order);
     let nobody: OrderId = "ORD-main-99".parse().expect("an id");
-    let missing = shop.orders.change_status(&nobody, OrderStatus::Ready, origin("staff")).await;
+    let missing = shop.orders.change_status(&nobody, OrderStatus::Ready, None, None, origin("staff")).await;
     assert!(matches!(missing, Err(OrderError::NotFound)));
 }
 
 #[tokio::test]
 async fn a_text_is_owed_where_it_may_be_sent_and_skipped_elsewhere() {
     let states = |record: &Record| record.deliveries.iter().map(|delivery| delivery.state).collect::<Vec<_>>();
-    let shop = Shop::open();
-    let here = shop.orders.create(new(vec![taro(1)])).await.expect("an order");
+    let shop = Shop::open().await;
+    let here = shop.place(new(vec![taro(1)])).await;
     assert_eq!(states(&shop.stored(&here)), [DeliveryState::Owed]);
     let abroad = NewOrder { phone: Some(phone("+44 20 7946 0958")), ..new(vec![taro(1)]) };
-    let abroad = shop.orders.create(abroad).await.expect("taken all the same");
+    let abroad = shop.place(abroad).await;
     assert_eq!(states(&shop.stored(&abroad)), [DeliveryState::Skipped]);
     let unknown = NewOrder { phone: None, ..new(vec![taro(1)]) };
-    let unknown = shop.orders.create(unknown).await.expect("an order");
+    let unknown = shop.place(unknown).await;
     assert!(shop.stored(&unknown).deliveries.is_empty());
 
-    let without = Shop::open_in(tempfile::tempdir().expect("a temporary folder"), false);
-    let order = without.orders.create(new(vec![taro(1)])).await.expect("an order");
+    let without = Shop::open_in(tempfile::tempdir().expect("a temporary folder"), false).await;
+    let order = without.place(new(vec![taro(1)])).await;
     assert_eq!(states(&without.stored(&order)), [DeliveryState::Skipped], "without credentials");
-    assert!(without.orders.due_deliveries(10).0.is_empty());
+    assert_eq!(without.due().await, (0, None));
 }
 
 #[tokio::test]
 async fn a_number_is_texted_at_most_six_times_an_hour() {
-    let shop = Shop::open();
+    let shop = Shop::open().await;
     for round in 0..7 {
         let order = NewOrder { allow_duplicate: true, ..new(vec![taro(1)]) };
-        let order = shop.orders.create(order).await.expect("the order is always taken");
+        let order = shop.place(order).await;
         let expected = if round < 6 { DeliveryState::Owed } else { DeliveryState::Skipped };
         assert_eq!(shop.stored(&order).deliveries[0].state, expected, "{round}");
     }
     shop.pass(3600);
-    let later = shop.orders.create(NewOrder { allow_duplicate: true, ..new(vec![taro(1)]) }).await.expect("an order");
+    let later = shop.place(NewOrder { allow_duplicate: true, ..new(vec![taro(1)]) }).await;
     assert_eq!(shop.stored(&later).deliveries[0].state, DeliveryState::Owed);
 }
 
 #[tokio::test]
 async fn what_a_delivery_learns_moves_neither_version_nor_history() {
-    let shop = Shop::open();
-    let order = shop.orders.create(new(vec![taro(1)])).await.expect("an order");
+    let shop = Shop::open().await;
+    let order = shop.place(new(vec![taro(1)])).await;
+    let claim = async |shop: &Shop| shop.orders.claim_due(10).await.expect("readable").0;
+    assert_eq!(claim(&shop).await.len(), 1);
+    assert!(claim(&shop).await.is_empty(), "it is taken on by one worker at a time");
     let again = Timestamp::from_second(1_704_067_230).expect("a valid instant");
     let retry = Attempt::Retry { at: again, reason: "busy".to_owned() };
     shop.orders.record_attempt(&order.order_id, 1, retry).await.expect("recorded");
-    assert_eq!(shop.orders.due_deliveries(10), (Vec::new(), Some(again)));
+    assert_eq!(shop.due().await, (0, Some(again)));
     shop.pass(30);
-    assert_eq!(shop.orders.due_deliveries(10).0.len(), 1);
-    let sent = Attempt::Sent { provider_id: "SM1".to_owned() };
+    assert_eq!(claim(&shop).await.len(), 1);
+    let sent = Attempt::Sent { provider_id: Some("SM1".to_owned()) };
     shop.orders.record_attempt(&order.order_id, 1, sent).await.expect("recorded");
-    assert_eq!(shop.orders.due_deliveries(10), (Vec::new(), None));
+    assert_eq!(shop.due().await, (0, None));
     let record = shop.stored(&order);
     assert_eq!(record.order, order);
-    assert_eq!((record.deliveries[0].state, record.deliveries[0].attempts), (DeliveryState::Sent, 2));
+    let delivery = &record.deliveries[0];
+    assert_eq!((delivery.state, delivery.attempts), (DeliveryState::Sent, 2));
+    let outcomes: Vec<_> = delivery.tries.iter().map(|tried| tried.outcome.as_str()).collect();
+    assert_eq!(outcomes, ["busy", "sent"]);
+}
+
+#[tokio::test]
+async fn a_worker_that_is_gone_loses_what_it_had_taken_on() {
+    let shop = Shop::open().await;
+    shop.place(new(vec![taro(1)])).await;
+    assert_eq!(shop.orders.claim_due(10).await.expect("readable").0.len(), 1);
+    shop.pass(59);
+    assert_eq!(shop.due().await.0, 0);
+    shop.pass(1);
+    assert_eq!(shop.orders.claim_due(10).await.expect("readable").0.len(), 1, "after a minute without an outcome");
+    let Shop { orders, dir, .. } = shop;
+    drop(orders);
+    let shop = Shop::open_in(dir, true).await;
+    assert_eq!(shop.due().await.0, 0);
+    shop.orders.release_claims().await.expect("freed");
+    assert_eq!(shop.due().await.0, 1, "at once, where no other process can have it");
 }
 
 #[tokio::test]
 async fn a_delivery_given_up_is_shown_to_staff() {
-    let shop = Shop::open();
-    let order = shop.orders.create(new(vec![taro(1)])).await.expect("an order");
+    let shop = Shop::open().await;
+    let order = shop.place(new(vec![taro(1)])).await;
     let mut feed = shop.events.subscribe(Audience::Staff, None);
     let failed = Attempt::Failed { reason: "no such number".to_owned() };
     shop.orders.record_attempt(&order.order_id, 1, failed).await.expect("recorded");
@@ -367,41 +408,54 @@ async fn a_delivery_given_up_is_shown_to_staff() {
 
 #[tokio::test]
 async fn a_ready_order_nobody_picks_up_is_completed() {
-    let shop = Shop::open();
-    let order = shop.orders.create(new(vec![taro(1)])).await.expect("an order");
+    let shop = Shop::open().await;
+    let order = shop.place(new(vec![taro(1)])).await;
     shop.orders.done(order.order_number, origin("staff")).await.expect("done");
     shop.pass(12 * 3600 - 1);
     shop.orders.complete_forgotten().await;
-    assert_eq!(shop.orders.by_id(&order.order_id).expect("there").status, OrderStatus::Ready);
+    assert_eq!(shop.orders.by_id(&order.order_id).await.expect("readable").expect("there").status, OrderStatus::Ready);
     shop.pass(1);
     shop.orders.complete_forgotten().await;
-    let completed = shop.orders.by_id(&order.order_id).expect("there");
+    let completed = shop.orders.by_id(&order.order_id).await.expect("readable").expect("there");
     assert_eq!(completed.status, OrderStatus::Completed);
     assert_eq!(completed.history.last().expect("a history").by, "system");
 }
 
 #[tokio::test]
-async fn drinks_ahead_are_those_of_earlier_orders_still_to_be_made() {
-    let shop = Shop::open();
-    let made = shop.orders.create(NewOrder { phone: None, ..new(vec![taro(3)]) }).await.expect("an order");
+async fn an_order_is_ready_when_all_before_it_and_its_own_drinks_are_made() {
+    let shop = Shop::open().await;
+    let nobodys = |drinks| NewOrder { phone: None, ..new(vec![taro(drinks)]) };
+    let made = shop.place(nobodys(3)).await;
     shop.orders.done(made.order_number, origin("staff")).await.expect("done");
-    let waiting = shop.orders.create(NewOrder { phone: None, ..new(vec![taro(2)]) }).await.expect("an order");
-    let last = shop.orders.create(NewOrder { phone: None, ..new(vec![taro(4)]) }).await.expect("an order");
-    assert_eq!(shop.orders.drinks_ahead_of(&waiting.order_id), 0);
-    assert_eq!(shop.orders.drinks_ahead_of(&last.order_id), 2);
+    let minutes = |order: &Order| {
+        let wait = order.estimated_ready_time.expect("a time").duration_since(order.created_at);
+        wait.as_mins()
+    };
+    let each = i64::from(shop.minutes_to_make());
+    assert_eq!(minutes(&made), 3 * each);
+    assert_eq!(minutes(&shop.place(nobodys(2)).await), 2 * each, "what is made is not ahead any more");
+    assert_eq!(minutes(&shop.place(nobodys(4)).await), 6 * each);
+    let later = NewOrder { pickup_at: Some(shop.orders.now() + SignedDuration::from_hours(3)), ..nobodys(9) };
+    assert_eq!(minutes(&shop.place(later).await), 180);
+    assert_eq!(minutes(&shop.place(nobodys(1)).await), 7 * each, "what is fetched in hours is nobody's hurry");
 }
 
-#[test]
-fn a_store_can_be_looked_at_without_its_lock() {
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    assert!(crate::store::json::read_folder(Path::new(dir.path())).expect("readable").records.is_empty());
-    assert!(crate::store::json::read_folder(Path::new("/nowhere")).is_err());
+#[tokio::test]
+async fn a_store_can_be_looked_at_beside_a_server_but_not_written() {
+    let shop = Shop::open().await;
+    let order = shop.place(new(vec![taro(1)])).await;
+    let config = OrdersConfig::json(shop.dir.path());
+    let beside = store::open(&config, "main", Access::Read).await.expect("readable");
+    assert_eq!(beside.by_id(&order.order_id).await.expect("readable").expect("there").order, order);
+    assert!(matches!(beside.check().await, Err(StoreError::ReadOnly)));
+    let nowhere = OrdersConfig::json("/nowhere");
+    assert!(matches!(store::open(&nowhere, "main", Access::Read).await, Err(StoreError::Io { .. })));
 }
 
 #[tokio::test]
 async fn a_slip_is_told_by_the_drinks_as_they_are_now() {
-    let shop = Shop::open();
-    let order = shop.orders.create(new(vec![taro(1)])).await.expect("an order");
+    let shop = Shop::open().await;
+    let order = shop.place(new(vec![taro(1)])).await;
     shop.pass(240);
     shop.orders.append(&order.order_id, new(vec![taro(2)])).await.expect("amended");
     shop.pass(240);
@@ -417,15 +471,15 @@ async fn a_slip_is_told_by_the_drinks_as_they_are_now() {
 
 #[tokio::test]
 async fn where_no_phone_is_asked_for_a_redial_is_told_by_the_number_they_call_from() {
-    let shop = Shop::open();
+    let shop = Shop::open().await;
     let from = |caller: Option<&str>, call: &str| NewOrder {
         phone: None,
         caller: caller.map(phone),
         call_sid: Some(call.to_owned()),
         ..new(vec![taro(1)])
     };
-    let first = shop.orders.create(from(Some("555-123-4567"), "CA1")).await.expect("an order");
-    let file = std::fs::read_to_string(shop.orders.path_of(&first.order_id).expect("a file")).expect("readable");
+    let first = shop.place(from(Some("555-123-4567"), "CA1")).await;
+    let file = std::fs::read_to_string(shop.orders.place_of(&first.order_id).expect("a file")).expect("readable");
     assert!(!file.contains("1234567"), "who did not give a number is not written down: {file}");
     let redial = shop.orders.create(from(Some("555-123-4567"), "CA2")).await;
     assert!(matches!(redial, Err(OrderError::Duplicate { .. })), "{redial:?}");
@@ -442,14 +496,14 @@ async fn where_no_phone_is_asked_for_a_redial_is_told_by_the_number_they_call_fr
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_announced_of_an_order_comes_in_the_sequence_of_its_versions() {
-    let shop = Shop::open();
+    let shop = Shop::open().await;
     let mut feed = shop.events.subscribe(Audience::Staff, None);
     let orders: Vec<_> =
         (0..8).map(|n| NewOrder { phone: None, customer_id: Some(n.to_string()), ..new(vec![taro(1)]) }).collect();
     let changed = orders.into_iter().map(|new| {
         let orders = shop.orders.clone();
         tokio::spawn(async move {
-            let id = orders.create(new.clone()).await.expect("an order").order_id;
+            let id = placed(orders.create(new.clone()).await).order_id;
             let more = (0..8).map(|_| orders.append(&id, new.clone()));
             futures_util::future::join_all(more).await.into_iter().filter(Result::is_ok).count()
         })
@@ -467,19 +521,19 @@ async fn what_is_announced_of_an_order_comes_in_the_sequence_of_its_versions() {
 
 #[tokio::test]
 async fn done_is_for_what_is_being_made_and_recalls_nothing() {
-    let shop = Shop::open();
+    let shop = Shop::open().await;
     for gone in [OrderStatus::Completed, OrderStatus::Cancelled] {
-        let order = shop.orders.create(NewOrder { phone: None, ..new(vec![taro(1)]) }).await.expect("an order");
+        let order = shop.place(NewOrder { phone: None, ..new(vec![taro(1)]) }).await;
         if gone == OrderStatus::Completed {
             shop.orders.done(order.order_number, origin("staff")).await.expect("made");
         }
-        let gone = shop.orders.change_status(&order.order_id, gone, origin("staff")).await.expect("gone");
+        let gone = shop.set(&order, gone).await.expect("gone");
         let done = shop.orders.done(order.order_number, origin("staff")).await;
         assert!(matches!(done, Err(OrderError::InvalidState { from, .. }) if from == gone.status), "{done:?}");
-        assert_eq!(shop.orders.by_id(&order.order_id), Some(gone));
+        assert_eq!(shop.orders.by_id(&order.order_id).await.expect("readable"), Some(gone));
     }
-    let order = shop.orders.create(NewOrder { phone: None, ..new(vec![taro(1)]) }).await.expect("an order");
-    shop.orders.change_status(&order.order_id, OrderStatus::Preparing, origin("staff")).await.expect("started");
+    let order = shop.place(NewOrder { phone: None, ..new(vec![taro(1)]) }).await;
+    shop.set(&order, OrderStatus::Preparing).await.expect("started");
     let done = shop.orders.done(order.order_number, origin("staff")).await.expect("made");
     assert_eq!(done.status, OrderStatus::Ready);
 }

@@ -2,8 +2,8 @@
 
 use crate::ordering::order::Order;
 use crate::ordering::phone_number::{PhoneNumber, Region};
-use crate::store::{Delivery, DeliveryKind, DeliveryState, Record, View};
-use jiff::{SignedDuration, Timestamp};
+use crate::store::{Delivery, DeliveryKind, DeliveryState, Record};
+use jiff::Timestamp;
 
 /// Texts that one number is sent within an hour, at most.
 const MOST_AN_HOUR: usize = 6;
@@ -19,52 +19,23 @@ pub struct TextPolicy {
     pub shop_name: String,
 }
 
-/// A text that a change owes.
-pub(super) struct Owed {
-    pub(super) kind: DeliveryKind,
-    pub(super) to: PhoneNumber,
-    pub(super) wait: SignedDuration,
-    pub(super) correlation_id: Option<String>,
-    /// See [`texts_last_hour`].
-    pub(super) last_hour: usize,
-}
-
 impl TextPolicy {
-    /// Puts the text beside the order: owed, or skipped for a reason. Under the store's lock, so the log is told later.
-    pub(super) fn owe(&self, record: &mut Record, owed: Owed, now: Timestamp) {
-        let body = self.body(owed.kind, &record.order);
-        let skipped = self.reason_to_skip(&owed);
-        record.deliveries.push(Delivery {
-            id: record.deliveries.iter().map(|delivery| delivery.id).max().unwrap_or(0) + 1,
-            kind: owed.kind,
-            to: owed.to,
-            body,
-            state: if skipped.is_some() { DeliveryState::Skipped } else { DeliveryState::Owed },
-            owed_at: now,
-            not_before: now + owed.wait,
-            attempts: 0,
-            reason: skipped.map(str::to_owned),
-            provider_id: None,
-            correlation_id: owed.correlation_id,
-        });
-    }
-
-    fn reason_to_skip(&self, owed: &Owed) -> Option<&'static str> {
-        let country = owed.to.country();
+    pub(super) fn reason_to_skip(&self, to: &PhoneNumber, last_hour: usize) -> Option<&'static str> {
         if !self.enabled {
             Some("no credentials for texts")
-        } else if !country.is_some_and(|country| self.countries.contains(&country)) {
+        } else if !to.country().is_some_and(|country| self.countries.contains(&country)) {
             Some("its country is not in SMS_COUNTRIES")
-        } else if owed.last_hour >= MOST_AN_HOUR {
+        } else if last_hour >= MOST_AN_HOUR {
             Some("it had enough texts within an hour")
         } else {
             None
         }
     }
 
-    fn body(&self, kind: DeliveryKind, order: &Order) -> String {
+    pub(super) fn body(&self, kind: DeliveryKind, order: &Order) -> String {
         let (shop, number) = (&self.shop_name, order.order_number);
         match kind {
+            DeliveryKind::SheetRow | DeliveryKind::Webhook => String::new(),
             DeliveryKind::TextReceived => {
                 format!("{shop}: thanks for your order! Your number is {number}. We will text you when it is ready.")
             }
@@ -84,19 +55,23 @@ pub(super) fn log_skipped<'a>(record: &Record, deliveries: impl IntoIterator<Ite
             order.number = %record.order.order_number,
             kind = delivery.kind.as_str(),
             "no text was sent to {} ({}); it would have said: {}",
-            delivery.to.masked(),
+            delivery.to.as_ref().map(PhoneNumber::masked).unwrap_or_default(),
             delivery.reason.as_deref().unwrap_or_default(),
             delivery.body,
         );
     }
 }
 
-/// Texts sent or owed to a number within the last hour.
-pub(super) fn texts_last_hour(view: &View<'_>, to: &PhoneNumber, now: Timestamp) -> usize {
-    let recent = |delivery: &&Delivery| {
-        delivery.to == *to
-            && delivery.state != DeliveryState::Skipped
-            && now.duration_since(delivery.owed_at) < SignedDuration::from_hours(1)
+/// Drops the texts unsent that a change owed which is taken back.
+pub(super) fn take_back(record: &mut Record, owed_at: Timestamp) {
+    let of_it = |delivery: &&mut Delivery| {
+        delivery.kind.is_text()
+            && delivery.owed_at == owed_at
+            && delivery.state == DeliveryState::Owed
+            && delivery.attempts == 0
     };
-    view.by_phone(to).flat_map(|record| &record.deliveries).filter(recent).count()
+    for delivery in record.deliveries.iter_mut().filter(of_it) {
+        delivery.state = DeliveryState::Skipped;
+        delivery.reason = Some("the change was taken back".to_owned());
+    }
 }

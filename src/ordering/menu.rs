@@ -1,13 +1,14 @@
 //! What a shop sells: the options of every field, what they cost, which need each other, and how a line is said.
 //!
-//! A menu is read from one TOML file; see `menus/boba.toml` for every key. It does not know what is sold out or
-//! whether the shop is open: that changes during the day, a menu does not.
+//! A menu is read from one TOML file; see `menus/boba.toml` for every key. It knows the shop's
+//! hours, but not what is sold out or whether orders are being taken: that changes during the day, a menu does not.
 
 mod file;
 mod speech;
 
 use jiff::tz::TimeZone;
 
+use super::hours::Hours;
 use super::matching::{Matcher, Miss};
 use super::money::Money;
 use super::order::{Choice, Item, one_line};
@@ -20,6 +21,8 @@ pub struct Menu {
     name: String,
     currency: Currency,
     time_zone: TimeZone,
+    hours: Hours,
+    slots: Option<Slots>,
     sentences: Sentences,
     requires: Requires,
     limits: Limits,
@@ -61,6 +64,15 @@ pub struct Limits {
     pub drinks_per_order: u32,
     /// Drinks in a phone number's active orders together.
     pub active_drinks_per_phone: Option<u32>,
+}
+
+/// Pick-up times: how long one is, and what can be made for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slots {
+    /// A divisor of 60: slots begin at its multiples, counted from the full hour on the shop's clock.
+    pub minutes: u32,
+    /// Drinks that may be due in one slot, of all orders together.
+    pub drinks: u32,
 }
 
 /// A currency with hundredths.
@@ -241,6 +253,16 @@ impl Menu {
         &self.time_zone
     }
 
+    /// When the shop is open.
+    pub fn hours(&self) -> &Hours {
+        &self.hours
+    }
+
+    /// How many drinks may be due when, if the shop says.
+    pub fn slots(&self) -> Option<Slots> {
+        self.slots
+    }
+
     /// What is said outside the conversation.
     pub fn sentences(&self) -> &Sentences {
         &self.sentences
@@ -348,6 +370,26 @@ impl Menu {
             .zip(chosen)
             .flat_map(|(field, chosen)| chosen.iter().map(|&option| field.options[option].price));
         options.sum()
+    }
+}
+
+impl Slots {
+    /// Whether slots of so many minutes begin at the same minutes of every hour. Shorter ones than five minutes are a
+    /// promise nobody keeps.
+    pub fn divides_an_hour(minutes: u32) -> bool {
+        minutes >= 5 && 60_u32.is_multiple_of(minutes)
+    }
+}
+
+impl Rule {
+    /// What needs another option: field and option, by index.
+    pub fn option(&self) -> (usize, usize) {
+        self.option
+    }
+
+    /// What it needs: field and option, by index.
+    pub fn requires(&self) -> (usize, usize) {
+        self.requires
     }
 }
 

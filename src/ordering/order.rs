@@ -51,6 +51,8 @@ pub struct Order {
     pub call_sid: Option<String>,
     /// When it should be ready.
     pub estimated_ready_time: Option<Timestamp>,
+    /// When the customer wants to fetch it; none: as soon as it is ready.
+    pub pickup_at: Option<Timestamp>,
     /// Whatever the orderer attached.
     pub metadata: serde_json::Map<String, serde_json::Value>,
     /// When it was placed.
@@ -441,6 +443,8 @@ struct Wire {
     call_sid: Option<String>,
     #[serde(default, with = "instant::optional")]
     estimated_ready_time: Option<Timestamp>,
+    #[serde(default, with = "instant::optional", skip_serializing_if = "Option::is_none")]
+    pickup_at: Option<Timestamp>,
     #[serde(default)]
     metadata: serde_json::Map<String, serde_json::Value>,
     created_at: i64,
@@ -468,6 +472,7 @@ impl From<Order> for Wire {
             total: order.total,
             call_sid: order.call_sid,
             estimated_ready_time: order.estimated_ready_time,
+            pickup_at: order.pickup_at,
             metadata: order.metadata,
             created_at: order.created_at.as_second(),
             timestamp: order.created_at,
@@ -499,6 +504,7 @@ impl TryFrom<Wire> for Order {
             total: wire.total,
             call_sid: wire.call_sid,
             estimated_ready_time: wire.estimated_ready_time,
+            pickup_at: wire.pickup_at,
             metadata: wire.metadata,
             created_at: wire.timestamp,
             updated_at: wire.updated_at,
@@ -590,6 +596,7 @@ mod tests {
             total: Money::from_cents(625),
             call_sid: Some("CA00000000000000000000000000000042".into()),
             estimated_ready_time: None,
+            pickup_at: None,
             metadata: serde_json::Map::new(),
             created_at: at,
             updated_at: at,

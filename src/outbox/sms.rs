@@ -1,7 +1,9 @@
 //! Texts through Twilio.
 
-use crate::store::Delivery;
-use crate::twilio::rest::{RestClient, RestError, Text};
+use super::error::SendError;
+use crate::order_service::Delivery;
+use crate::ordering::phone_number::PhoneNumber;
+use crate::twilio::rest::{RestClient, Text};
 use std::sync::Arc;
 
 /// Sends texts from one number. Cheap to clone.
@@ -21,13 +23,13 @@ impl SmsSender {
     }
 
     /// Hands one text over and returns Twilio's id for it.
-    pub(super) async fn send(&self, delivery: &Delivery) -> Result<String, RestError> {
+    pub(super) async fn send(&self, delivery: &Delivery) -> Result<String, SendError> {
         let text = Text {
             from: &self.0.from,
-            to: delivery.to.as_e164(),
+            to: delivery.to.as_ref().map(PhoneNumber::as_e164).unwrap_or_default(),
             body: &delivery.body,
             status_callback: self.0.status_callback.as_deref(),
         };
-        self.0.rest.send_text(&text).await
+        Ok(self.0.rest.send_text(&text).await?)
     }
 }

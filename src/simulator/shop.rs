@@ -5,6 +5,7 @@ use crate::app::{App, AppError, Mode};
 use crate::call::LiveCalls;
 use crate::config::{Config, ConfigError};
 use crate::order_service::{Clock, OrderService};
+use crate::shop::Shop;
 use std::net::{Ipv4Addr, SocketAddr};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -16,6 +17,7 @@ pub struct SimulatedShop {
     address: SocketAddr,
     agent: SimulatedAgent,
     orders: OrderService,
+    shop: Shop,
     live: LiveCalls,
     tasks: TaskTracker,
     shutdown: CancellationToken,
@@ -45,11 +47,11 @@ impl SimulatedShop {
         mode: Mode,
     ) -> Result<Self, ShopError> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        Self::open_on(listener, agent, settings, mode)
+        Self::open_on(listener, agent, settings, mode).await
     }
 
     /// A shop on this port.
-    pub fn open_on(
+    pub async fn open_on(
         listener: TcpListener,
         agent: SimulatedAgent,
         settings: impl Fn(&str) -> Option<String>,
@@ -65,10 +67,10 @@ impl SimulatedShop {
             })
         })?;
         let shutdown = CancellationToken::new();
-        let app = App::build(&config, mode, Clock::system(), shutdown.clone())?;
-        let (orders, live, tasks) = (app.orders(), app.live_calls(), app.tasks());
+        let app = App::build(&config, mode, Clock::system(), shutdown.clone()).await?;
+        let (orders, shop, live, tasks) = (app.orders(), app.shop(), app.live_calls(), app.tasks());
         let serving = tokio::spawn(app.serve(listener));
-        Ok(Self { address, agent, orders, live, tasks, shutdown, serving })
+        Ok(Self { address, agent, orders, shop, live, tasks, shutdown, serving })
     }
 
     /// `http://127.0.0.1:port`.
@@ -89,6 +91,11 @@ impl SimulatedShop {
     /// Its orders.
     pub fn orders(&self) -> &OrderService {
         &self.orders
+    }
+
+    /// Its own state: paused, sold out.
+    pub fn shop(&self) -> &Shop {
+        &self.shop
     }
 
     /// Its calls in progress.

@@ -41,8 +41,7 @@ impl Counter {
         let length = file.read_at(&mut text, 0).map_err(io_error(action()))?;
         text.truncate(length);
         let text = String::from_utf8_lossy(&text);
-        let mut numbers = text.split_whitespace().map(|word| word.parse().unwrap_or(0)).map(plausible);
-        let (used, reserved) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+        let (used, reserved) = numbers(&text);
         let used = seen.map(plausible).max().unwrap_or(0).max(used);
         let mut counter = Self { file, used, reserved };
         if lost {
@@ -52,6 +51,32 @@ impl Counter {
             counter.file.sync_data().map_err(io_error(action()))?;
         }
         Ok(counter)
+    }
+
+    /// For who only looks: the count as it is, in a file that is not touched.
+    pub(super) fn look(dir: &Path, shop_id: &str, seen: impl Iterator<Item = u64>) -> Result<Self, StoreError> {
+        let seen = seen.map(plausible).max().unwrap_or(0);
+        let path = dir.join(format!("counter-{shop_id}"));
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let (used, reserved) = numbers(&text);
+        let file = File::open(dir).map_err(io_error(format!("open the folder {}", dir.display())))?;
+        Ok(Self { file, used: used.max(seen), reserved })
+    }
+
+    /// The highest `n` given.
+    pub(super) fn used(&self) -> u64 {
+        self.used
+    }
+
+    /// Counts on from `n`, if it is higher.
+    pub(super) fn raise(&mut self, n: u64) -> Result<(), StoreError> {
+        let n = plausible(n);
+        if n > self.used {
+            self.write(n, self.reserved.max(n))?;
+            self.file.sync_data().map_err(io_error("reserve order ids"))?;
+            (self.used, self.reserved) = (n, self.reserved.max(n));
+        }
+        Ok(())
     }
 
     /// The next `n`, on disk as reserved before it is given.
@@ -71,6 +96,11 @@ impl Counter {
         let line = format!("{used:020} {reserved:020}\n");
         self.file.write_all_at(line.as_bytes(), 0).map_err(io_error("count an order"))
     }
+}
+
+fn numbers(text: &str) -> (u64, u64) {
+    let mut numbers = text.split_whitespace().map(|word| word.parse().unwrap_or(0)).map(plausible);
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
 fn plausible(n: u64) -> u64 {

@@ -1,14 +1,19 @@
-//! All orders in memory, by everything that they are looked up by.
+//! What the files of a folder hold, for finding it again: rebuilt at every start, kept in step with the files after that.
 //!
-//! Holds orders that are on disk and, apart from them, the claims of orders that are being written: their keys and
-//! numbers are taken, but nobody is shown them.
+//! Claims are what orders being written have taken already, so that two of them never take the same. Totals count an
+//! order from the moment it is claimed.
 
-use super::record::{DeliveryState, Record};
+use super::commit::{Ask, Facts};
+use super::query::{Answered, Owed, Page, Query, Statistics};
+use super::record::{DeliveryState, Place, Record, Tombstone, folded_name};
 use crate::ordering::order::{OrderId, OrderNumber};
 use crate::ordering::phone_number::PhoneNumber;
+use crate::ordering::status::OrderStatus;
 use jiff::{SignedDuration, Timestamp};
 use rand::RngExt as _;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::hash::Hash;
+use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -18,16 +23,23 @@ const NUMBER_REST: SignedDuration = SignedDuration::from_hours(24);
 #[derive(Default)]
 pub(super) struct Index {
     orders: HashMap<OrderId, Entry>,
-    /// Oldest first.
-    by_age: BTreeSet<Age>,
-    open: BTreeSet<Age>,
-    /// The newest order with a number.
-    by_number: HashMap<OrderNumber, OrderId>,
-    by_phone: HashMap<PhoneNumber, BTreeSet<Age>>,
+    by_place: BTreeMap<Place, OrderId>,
+    open: BTreeSet<Place>,
+    by_status: HashMap<OrderStatus, BTreeSet<Place>>,
+    by_number: HashMap<OrderNumber, BTreeSet<Place>>,
+    by_phone: HashMap<PhoneNumber, BTreeSet<Place>>,
+    by_name: HashMap<String, BTreeSet<Place>>,
+    by_customer: HashMap<String, BTreeSet<Place>>,
+    by_fingerprint: HashMap<String, BTreeSet<Place>>,
     by_key: HashMap<String, OrderId>,
-    by_fingerprint: HashMap<String, BTreeSet<Age>>,
+    undelivered: BTreeSet<Place>,
     owed: BTreeSet<(Timestamp, OrderId, u32)>,
+    tombstones: HashMap<OrderId, Tombstone>,
+    /// When a number was last given, also to an order that is deleted since.
+    given: HashMap<OrderNumber, Timestamp>,
     files: HashSet<PathBuf>,
+    revenue_cents: i64,
+    totals: Totals,
     claims: Claims,
 }
 
@@ -36,16 +48,28 @@ struct Entry {
     file: PathBuf,
 }
 
-/// When it was made, then its id, so that two of one instant have an order.
-type Age = (Timestamp, u64, OrderId);
-
 /// What orders that are being written have taken.
 #[derive(Default)]
 struct Claims {
+    ids: HashSet<OrderId>,
     numbers: HashSet<OrderNumber>,
     keys: HashSet<String>,
     fingerprints: HashSet<String>,
-    drinks: HashMap<PhoneNumber, u32>,
+}
+
+/// Sums over orders, those being written included.
+#[derive(Default)]
+struct Totals {
+    /// Drinks in active orders.
+    by_phone: HashMap<PhoneNumber, u32>,
+    /// Drinks in active orders that are to be made as soon as possible.
+    soon: u32,
+    /// Drinks in active orders with a time of pickup, by it.
+    booked: BTreeMap<Timestamp, u32>,
+    /// Drinks in active orders, by when they should be ready.
+    due: BTreeMap<Timestamp, u32>,
+    /// When texts to a number were owed, skipped ones left out.
+    texts: HashMap<PhoneNumber, BTreeSet<(Timestamp, OrderId, u32)>>,
 }
 
 /// What one order being written has taken; given back by [`Index::release`].
@@ -55,76 +79,142 @@ pub(super) struct Claim {
     pub(super) record: Arc<Record>,
 }
 
-/// The orders, for reading under the store's lock.
-pub struct View<'a>(pub(super) &'a Index);
-
-impl View<'_> {
-    /// The order of that id.
-    pub fn by_id(&self, id: &OrderId) -> Option<Arc<Record>> {
-        self.0.orders.get(id).map(|entry| Arc::clone(&entry.record))
-    }
-
-    /// The newest order with that number.
-    pub fn by_number(&self, number: OrderNumber) -> Option<Arc<Record>> {
-        self.by_id(self.0.by_number.get(&number)?)
-    }
-
-    /// The order that a request with this key made or amended.
-    pub fn by_key(&self, key: &str) -> Option<Arc<Record>> {
-        self.by_id(self.0.by_key.get(key)?)
-    }
-
-    /// Whether an order with this key is being written at this moment.
-    pub fn is_key_in_flight(&self, key: &str) -> bool {
-        self.0.claims.keys.contains(key)
-    }
-
-    /// Whether an order with this fingerprint is being written at this moment.
-    pub fn is_fingerprint_in_flight(&self, fingerprint: &str) -> bool {
-        self.0.claims.fingerprints.contains(fingerprint)
-    }
-
-    /// Orders of that fingerprint, newest first.
-    pub fn by_fingerprint(&self, fingerprint: &str) -> impl Iterator<Item = &Arc<Record>> {
-        self.records(self.0.by_fingerprint.get(fingerprint).into_iter().flatten().rev())
-    }
-
-    /// A phone number's orders, newest first.
-    pub fn by_phone(&self, phone: &PhoneNumber) -> impl Iterator<Item = &Arc<Record>> {
-        self.records(self.0.by_phone.get(phone).into_iter().flatten().rev())
-    }
-
-    /// All orders, newest first.
-    pub fn newest_first(&self) -> impl Iterator<Item = &Arc<Record>> {
-        self.records(self.0.by_age.iter().rev())
-    }
-
-    /// Orders that are neither completed nor cancelled, oldest first.
-    pub fn open(&self) -> impl Iterator<Item = &Arc<Record>> {
-        self.records(self.0.open.iter())
-    }
-
-    /// Drinks in a phone number's active orders, those being written included.
-    pub fn active_drinks(&self, phone: &PhoneNumber) -> u32 {
-        let written: u32 = self
-            .by_phone(phone)
-            .filter(|record| record.order.status.is_active())
-            .map(|record| record.order.drinks())
-            .sum();
-        written.saturating_add(self.0.claims.drinks.get(phone).copied().unwrap_or(0))
-    }
-
-    /// What is owed, by when it may be tried.
-    pub fn owed(&self) -> impl Iterator<Item = (Timestamp, &OrderId, u32)> {
-        self.0.owed.iter().map(|(at, order, id)| (*at, order, *id))
-    }
-
-    fn records<'a>(&'a self, ages: impl Iterator<Item = &'a Age>) -> impl Iterator<Item = &'a Arc<Record>> {
-        ages.filter_map(|(_, _, id)| self.0.orders.get(id)).map(|entry| &entry.record)
-    }
-}
-
 impl Index {
+    pub(super) fn by_id(&self, id: &OrderId) -> Option<Arc<Record>> {
+        self.orders.get(id).map(|entry| Arc::clone(&entry.record))
+    }
+
+    pub(super) fn by_number(&self, number: OrderNumber) -> Option<Arc<Record>> {
+        self.numbered(number).next().map(Arc::clone)
+    }
+
+    pub(super) fn by_key(&self, key: &str) -> Option<Answered> {
+        let order_id = self.by_key.get(key)?;
+        let live = self.orders.get(order_id).map(|entry| &entry.record.answers);
+        let answers = live.or_else(|| self.tombstones.get(order_id).map(|stone| &stone.answers))?;
+        let answer = answers.iter().find(|answer| answer.key == key)?;
+        Some(Answered { order_id: order_id.clone(), answer: answer.clone() })
+    }
+
+    /// Oldest first.
+    pub(super) fn open(&self) -> Vec<Arc<Record>> {
+        self.open.iter().filter_map(|place| self.at(place)).cloned().collect()
+    }
+
+    pub(super) fn list(&self, query: &Query) -> Page {
+        let older = (Bound::Unbounded, query.after.clone().map_or(Bound::Unbounded, Bound::Excluded));
+        let one = |set: Option<&BTreeSet<Place>>| -> Vec<Arc<Record>> {
+            set.map(|set| self.matching(set.range(older.clone()).rev(), query)).unwrap_or_default()
+        };
+        // The set that is most likely the smallest; whatever else is asked for is looked at in each order.
+        let mut records = if let Some(phone) = &query.phone {
+            one(self.by_phone.get(phone))
+        } else if let Some(customer) = &query.customer_id {
+            one(self.by_customer.get(customer))
+        } else if let Some(name) = &query.name {
+            one(self.by_name.get(&folded_name(name)))
+        } else if query.statuses.is_empty() {
+            self.matching(self.by_place.range(older.clone()).map(|(place, _)| place).rev(), query)
+        } else {
+            let statuses: HashSet<OrderStatus> = query.statuses.iter().copied().collect();
+            statuses.iter().flat_map(|status| one(self.by_status.get(status))).collect()
+        };
+        records.sort_by_key(|record| std::cmp::Reverse(record.place()));
+        let is_more = records.len() > query.limit;
+        records.truncate(query.limit);
+        let next = records.last().filter(|_| is_more).map(|record| record.place());
+        Page { records, next }
+    }
+
+    /// One more than asked for, so that it is known whether there is more.
+    fn matching<'a>(&self, newest_first: impl Iterator<Item = &'a Place>, query: &Query) -> Vec<Arc<Record>> {
+        let name = query.name.as_deref().map(folded_name);
+        let fits = |record: &&Arc<Record>| {
+            let order = &record.order;
+            (query.statuses.is_empty() || query.statuses.contains(&order.status))
+                && query.phone.as_ref().is_none_or(|phone| order.phone.as_ref() == Some(phone))
+                && query.customer_id.as_ref().is_none_or(|customer| order.customer_id.as_ref() == Some(customer))
+                && name.as_ref().is_none_or(|name| order.name.as_deref().map(folded_name).as_ref() == Some(name))
+        };
+        let found = newest_first.filter_map(|place| self.at(place)).filter(fits);
+        found.take(query.limit.saturating_add(1)).cloned().collect()
+    }
+
+    pub(super) fn owed(&self, now: Timestamp, most: usize) -> Owed {
+        let find = |order: &OrderId, id: u32| {
+            let record = &self.orders.get(order)?.record;
+            let delivery = record.deliveries.iter().find(|delivery| delivery.id == id)?;
+            Some((order.clone(), delivery.clone()))
+        };
+        let due: Vec<_> = self.owed.iter().take_while(|(at, ..)| *at <= now).take(most).collect();
+        let next = self.owed.iter().nth(due.len()).map(|(at, ..)| *at);
+        Owed { due: due.into_iter().filter_map(|(_, order, id)| find(order, *id)).collect(), next }
+    }
+
+    pub(super) fn undelivered(&self, most: usize) -> Vec<Arc<Record>> {
+        self.undelivered.iter().rev().filter_map(|place| self.at(place)).take(most).cloned().collect()
+    }
+
+    pub(super) fn statistics(&self) -> Statistics {
+        let of_status = |status: OrderStatus| self.by_status.get(&status).map_or(0, BTreeSet::len) as u64;
+        Statistics {
+            orders: self.orders.len() as u64,
+            revenue: crate::ordering::money::Money::from_cents(self.revenue_cents),
+            by_status: OrderStatus::ALL.into_iter().map(|status| (status.as_str(), of_status(status))).collect(),
+            customers: self.by_customer.len() as u64,
+        }
+    }
+
+    pub(super) fn tombstones(&self) -> Vec<Tombstone> {
+        self.tombstones.values().cloned().collect()
+    }
+
+    pub(super) fn is_tombstoned(&self, id: &OrderId) -> bool {
+        self.tombstones.contains_key(id)
+    }
+
+    /// What is known at this moment of what a new order is checked against.
+    pub(super) fn facts(&self, ask: &Ask) -> Facts {
+        let print = ask.fingerprint.as_ref();
+        let alike = print.map(|(print, since)| {
+            let fits = |record: &&Arc<Record>| {
+                record.drinks_since() >= *since && record.order.status != OrderStatus::Cancelled
+            };
+            let same = self.by_fingerprint.get(print).into_iter().flatten().rev();
+            same.filter_map(|place| self.at(place)).filter(fits).map(|record| record.order.clone()).collect()
+        });
+        let is_known = |id: &OrderId| {
+            self.orders.contains_key(id) || self.tombstones.contains_key(id) || self.claims.ids.contains(id)
+        };
+        Facts {
+            answered: ask.key.as_deref().and_then(|key| self.by_key(key)),
+            key_in_flight: ask.key.as_ref().is_some_and(|key| self.claims.keys.contains(key)),
+            id_taken: ask.order_id.as_ref().is_some_and(is_known),
+            alike: alike.unwrap_or_default(),
+            alike_in_flight: print.is_some_and(|(print, _)| self.claims.fingerprints.contains(print)),
+            due: ask.due.clone().map_or_else(Vec::new, |range| {
+                self.totals.due.range(range).map(|(at, drinks)| (*at, *drinks)).collect()
+            }),
+            ..self.facts_of(ask.phone.as_ref(), ask.now, ask.ahead_until)
+        }
+    }
+
+    /// What is known of a phone and of the queue.
+    pub(super) fn facts_of(&self, phone: Option<&PhoneNumber>, now: Timestamp, ahead_until: Timestamp) -> Facts {
+        let hour_ago = now.checked_sub(SignedDuration::from_hours(1)).unwrap_or(Timestamp::MIN);
+        let texts = phone.and_then(|phone| self.totals.texts.get(phone));
+        let recent = |texts: &BTreeSet<(Timestamp, OrderId, u32)>| {
+            texts.iter().rev().take_while(|(at, ..)| *at > hour_ago).count()
+        };
+        let booked = self.totals.booked.range(..ahead_until).map(|(_, drinks)| *drinks);
+        Facts {
+            active_drinks: phone.and_then(|phone| self.totals.by_phone.get(phone)).copied().unwrap_or(0),
+            texts_last_hour: texts.map_or(0, recent),
+            drinks_ahead: booked.fold(self.totals.soon, u32::saturating_add),
+            ..Facts::default()
+        }
+    }
+
     /// A file name for an order made at `at`, not taken by another.
     pub(super) fn free_file(&self, at: Timestamp) -> PathBuf {
         let stem = format!("order_{}", at.strftime("%Y%m%dT%H%M%S"));
@@ -135,12 +225,10 @@ impl Index {
     /// A number that no open order has and that, while there are others, was not given within the last day.
     pub(super) fn free_number(&self, now: Timestamp) -> Option<OrderNumber> {
         let is_open = |number: &OrderNumber| {
-            self.claims.numbers.contains(number)
-                || self.newest_of(*number).is_some_and(|record| record.order.status.is_open())
+            self.claims.numbers.contains(number) || self.numbered(*number).any(|record| record.order.status.is_open())
         };
-        let is_rested = |number: &OrderNumber| {
-            self.newest_of(*number).is_none_or(|record| now.duration_since(record.order.created_at) >= NUMBER_REST)
-        };
+        let is_rested =
+            |number: &OrderNumber| self.given.get(number).is_none_or(|at| now.duration_since(*at) >= NUMBER_REST);
         let four = || (1000..=9999).filter_map(OrderNumber::new);
         let mut rng = rand::rng();
         let guesses = std::iter::repeat_with(|| OrderNumber::new(rng.random_range(1000..=9999))).flatten();
@@ -157,98 +245,231 @@ impl Index {
         if free.is_empty() { None } else { Some(free[rand::rng().random_range(0..free.len())]) }
     }
 
-    fn newest_of(&self, number: OrderNumber) -> Option<&Arc<Record>> {
-        self.orders.get(self.by_number.get(&number)?).map(|entry| &entry.record)
-    }
-
     pub(super) fn file_of(&self, id: &OrderId) -> Option<PathBuf> {
         self.orders.get(id).map(|entry| entry.file.clone())
     }
 
     pub(super) fn claim(&mut self, claim: &Claim) {
-        let Record { order, idempotency_keys, fingerprint, .. } = &*claim.record;
+        let Record { order, answers, fingerprint, .. } = &*claim.record;
         self.files.insert(claim.file.clone());
+        self.claims.ids.insert(order.order_id.clone());
         self.claims.numbers.insert(order.order_number);
-        self.claims.keys.extend(idempotency_keys.iter().cloned());
+        self.claims.keys.extend(answers.iter().map(|answer| answer.key.clone()));
         self.claims.fingerprints.extend(fingerprint.clone());
-        if let Some(phone) = &order.phone {
-            *self.claims.drinks.entry(phone.clone()).or_default() += order.drinks();
-        }
+        self.totals.count(&claim.record);
     }
 
+    /// Gives back what an order being written had taken, now that it is shown.
     pub(super) fn release(&mut self, claim: &Claim) {
-        let Record { order, idempotency_keys, fingerprint, .. } = &*claim.record;
+        let Record { order, answers, fingerprint, .. } = &*claim.record;
+        self.claims.ids.remove(&order.order_id);
         self.claims.numbers.remove(&order.order_number);
-        for key in idempotency_keys {
-            self.claims.keys.remove(key);
+        for answer in answers {
+            self.claims.keys.remove(&answer.key);
         }
         if let Some(fingerprint) = fingerprint {
             self.claims.fingerprints.remove(fingerprint);
         }
-        if let Some(phone) = &order.phone
-            && let Some(drinks) = self.claims.drinks.get_mut(phone)
-        {
-            *drinks = drinks.saturating_sub(order.drinks());
-            if *drinks == 0 {
-                self.claims.drinks.remove(phone);
-            }
-        }
-        if !self.orders.contains_key(&order.order_id) {
-            self.files.remove(&claim.file);
-        }
     }
 
-    /// Shows an order as it now is on disk.
-    pub(super) fn put(&mut self, record: Arc<Record>, file: PathBuf) {
+    /// Gives back what an order had taken that could not be written.
+    pub(super) fn abandon(&mut self, claim: &Claim) {
+        self.release(claim);
+        self.totals.discount(&claim.record);
+        self.files.remove(&claim.file);
+    }
+
+    /// From here on the sums are those of `new`, which is about to be written over `old`.
+    pub(super) fn recount(&mut self, old: &Record, new: &Record) {
+        self.totals.discount(old);
+        self.totals.count(new);
+    }
+
+    /// Shows an order read from its file.
+    pub(super) fn load(&mut self, record: Arc<Record>, file: PathBuf) {
+        self.totals.count(&record);
+        self.show(record, file);
+    }
+
+    /// Shows an order, whose sums are counted already, as it now is on disk.
+    pub(super) fn show(&mut self, record: Arc<Record>, file: PathBuf) {
         let id = record.order.order_id.clone();
         if let Some(old) = self.orders.remove(&id) {
-            self.forget(&old.record);
+            self.unlist(&old.record);
         }
-        let age = age(&record);
-        let order = &record.order;
-        if order.status.is_open() {
-            self.open.insert(age.clone());
-        }
-        let is_newest = self.newest_of(order.order_number).is_none_or(|other| self::age(other) < age);
-        if is_newest {
-            self.by_number.insert(order.order_number, id.clone());
-        }
-        if let Some(phone) = &order.phone {
-            self.by_phone.entry(phone.clone()).or_default().insert(age.clone());
-        }
-        for key in &record.idempotency_keys {
-            self.by_key.insert(key.clone(), id.clone());
-        }
-        if let Some(fingerprint) = &record.fingerprint {
-            self.by_fingerprint.entry(fingerprint.clone()).or_default().insert(age.clone());
-        }
-        for delivery in record.deliveries.iter().filter(|delivery| delivery.state == DeliveryState::Owed) {
-            self.owed.insert((delivery.not_before, id.clone(), delivery.id));
-        }
-        self.by_age.insert(age);
+        self.enlist(&record);
         self.files.insert(file.clone());
         self.orders.insert(id, Entry { record, file });
     }
 
-    /// Takes an order out of all look-ups but the number, which its successor takes over.
-    fn forget(&mut self, record: &Record) {
-        let age = age(record);
-        self.by_age.remove(&age);
-        self.open.remove(&age);
-        if let Some(ages) = record.order.phone.as_ref().and_then(|phone| self.by_phone.get_mut(phone)) {
-            ages.remove(&age);
+    /// Takes an order out that is deleted.
+    pub(super) fn remove(&mut self, id: &OrderId) {
+        if let Some(old) = self.orders.remove(id) {
+            self.unlist(&old.record);
+            self.totals.discount(&old.record);
+            self.files.remove(&old.file);
         }
-        if let Some(ages) = record.fingerprint.as_ref().and_then(|print| self.by_fingerprint.get_mut(print)) {
-            ages.remove(&age);
+    }
+
+    pub(super) fn set_tombstone(&mut self, id: &OrderId, stone: Option<Tombstone>) {
+        if let Some(old) = self.tombstones.remove(id) {
+            for answer in old.answers {
+                self.by_key.remove(&answer.key);
+            }
+        }
+        if let Some(stone) = stone {
+            self.by_key.extend(stone.answers.iter().map(|answer| (answer.key.clone(), id.clone())));
+            let given = self.given.entry(stone.order_number).or_insert(stone.created_at);
+            *given = stone.created_at.max(*given);
+            self.tombstones.insert(id.clone(), stone);
+        }
+    }
+
+    fn enlist(&mut self, record: &Record) {
+        let (order, place) = (&record.order, record.place());
+        if order.status.is_open() {
+            self.open.insert(place.clone());
+        }
+        self.by_status.entry(order.status).or_default().insert(place.clone());
+        self.by_number.entry(order.order_number).or_default().insert(place.clone());
+        let given = self.given.entry(order.order_number).or_insert(order.created_at);
+        *given = order.created_at.max(*given);
+        if let Some(phone) = &order.phone {
+            self.by_phone.entry(phone.clone()).or_default().insert(place.clone());
+        }
+        if let Some(name) = &order.name {
+            self.by_name.entry(folded_name(name)).or_default().insert(place.clone());
+        }
+        if let Some(customer) = &order.customer_id {
+            self.by_customer.entry(customer.clone()).or_default().insert(place.clone());
+        }
+        if let Some(fingerprint) = &record.fingerprint {
+            self.by_fingerprint.entry(fingerprint.clone()).or_default().insert(place.clone());
+        }
+        self.by_key.extend(record.answers.iter().map(|answer| (answer.key.clone(), order.order_id.clone())));
+        for delivery in &record.deliveries {
+            if let Some(at) = delivery.due_at() {
+                self.owed.insert((at, order.order_id.clone(), delivery.id));
+            }
+            if delivery.state == DeliveryState::Failed {
+                self.undelivered.insert(place.clone());
+            }
+        }
+        if order.status != OrderStatus::Cancelled {
+            self.revenue_cents += order.total.cents();
+        }
+        self.by_place.insert(place, order.order_id.clone());
+    }
+
+    fn unlist(&mut self, record: &Record) {
+        let (order, place) = (&record.order, record.place());
+        self.by_place.remove(&place);
+        self.open.remove(&place);
+        self.undelivered.remove(&place);
+        drop_place(&mut self.by_status, Some(&order.status), &place);
+        drop_place(&mut self.by_number, Some(&order.order_number), &place);
+        drop_place(&mut self.by_phone, order.phone.as_ref(), &place);
+        drop_place(&mut self.by_name, order.name.as_deref().map(folded_name).as_ref(), &place);
+        drop_place(&mut self.by_customer, order.customer_id.as_ref(), &place);
+        drop_place(&mut self.by_fingerprint, record.fingerprint.as_ref(), &place);
+        for answer in &record.answers {
+            self.by_key.remove(&answer.key);
         }
         for delivery in &record.deliveries {
-            self.owed.remove(&(delivery.not_before, age.2.clone(), delivery.id));
+            if let Some(at) = delivery.due_at() {
+                self.owed.remove(&(at, order.order_id.clone(), delivery.id));
+            }
+        }
+        if order.status != OrderStatus::Cancelled {
+            self.revenue_cents -= order.total.cents();
+        }
+    }
+
+    fn at(&self, place: &Place) -> Option<&Arc<Record>> {
+        self.orders.get(self.by_place.get(place)?).map(|entry| &entry.record)
+    }
+
+    /// Orders with a number, newest first.
+    fn numbered(&self, number: OrderNumber) -> impl Iterator<Item = &Arc<Record>> {
+        self.by_number.get(&number).into_iter().flatten().rev().filter_map(|place| self.at(place))
+    }
+}
+
+impl Totals {
+    fn count(&mut self, record: &Record) {
+        let (order, drinks) = (&record.order, record.order.drinks());
+        if order.status.is_active() {
+            if let Some(phone) = &order.phone {
+                *self.by_phone.entry(phone.clone()).or_default() += drinks;
+            }
+            match order.pickup_at {
+                Some(at) => *self.booked.entry(at).or_default() += drinks,
+                None => self.soon += drinks,
+            }
+            if let Some(at) = order.estimated_ready_time {
+                *self.due.entry(at).or_default() += drinks;
+            }
+        }
+        for (to, text) in texts(record) {
+            self.texts.entry(to.clone()).or_default().insert(text);
+        }
+    }
+
+    fn discount(&mut self, record: &Record) {
+        let (order, drinks) = (&record.order, record.order.drinks());
+        if order.status.is_active() {
+            if let Some(phone) = &order.phone
+                && let Some(sum) = self.by_phone.get_mut(phone)
+            {
+                *sum = sum.saturating_sub(drinks);
+                if *sum == 0 {
+                    self.by_phone.remove(phone);
+                }
+            }
+            match order.pickup_at {
+                Some(at) => take_from(&mut self.booked, at, drinks),
+                None => self.soon = self.soon.saturating_sub(drinks),
+            }
+            if let Some(at) = order.estimated_ready_time {
+                take_from(&mut self.due, at, drinks);
+            }
+        }
+        for (to, text) in texts(record) {
+            if let Some(sent) = self.texts.get_mut(to) {
+                sent.remove(&text);
+                if sent.is_empty() {
+                    self.texts.remove(to);
+                }
+            }
         }
     }
 }
 
-fn age(record: &Record) -> Age {
-    let order = &record.order;
-    let n = order.order_id.number_at(&order.shop_id).unwrap_or(0);
-    (order.created_at, n, order.order_id.clone())
+/// The texts of a record that count against a number's hour.
+fn texts(record: &Record) -> impl Iterator<Item = (&PhoneNumber, (Timestamp, OrderId, u32))> {
+    let counted = record.deliveries.iter().filter(|delivery| delivery.state != DeliveryState::Skipped);
+    counted.filter_map(|delivery| {
+        let to = delivery.to.as_ref()?;
+        Some((to, (delivery.owed_at, record.order.order_id.clone(), delivery.id)))
+    })
+}
+
+fn take_from(sums: &mut BTreeMap<Timestamp, u32>, at: Timestamp, drinks: u32) {
+    if let Some(sum) = sums.get_mut(&at) {
+        *sum = sum.saturating_sub(drinks);
+        if *sum == 0 {
+            sums.remove(&at);
+        }
+    }
+}
+
+fn drop_place<K: Eq + Hash>(map: &mut HashMap<K, BTreeSet<Place>>, key: Option<&K>, place: &Place) {
+    if let Some(key) = key
+        && let Some(places) = map.get_mut(key)
+    {
+        places.remove(place);
+        if places.is_empty() {
+            map.remove(key);
+        }
+    }
 }

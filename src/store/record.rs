@@ -1,19 +1,25 @@
-//! What is stored: an order, the proof that it was asked for once, and what is owed because of it.
+//! What is stored: an order, the proof that it was asked for once, what is owed because of it, and who changed it.
 
-use crate::ordering::order::Order;
+use crate::ordering::order::{Order, OrderId, OrderNumber};
 use crate::ordering::phone_number::PhoneNumber;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::Arc;
 
-/// One order's file: the order's own JSON with the rest beside its keys.
+/// One order with everything that must be true together with it: the order's own JSON with the rest beside its keys.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// The order.
     #[serde(flatten)]
     pub order: Order,
-    /// The keys of the requests that made or amended it: the same request again finds it here.
+    /// Counts up with every commit, those of deliveries included; 1 when it is made. Stores keep it, nobody else sets
+    /// it: it is what two writers of one order are told apart by.
+    #[serde(default)]
+    pub revision: u64,
+    /// The answers to the requests that made or amended it: the same request again is given the same answer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub idempotency_keys: Vec<String>,
+    pub answers: Vec<Answer>,
     /// SHA-256 over shop, customer and drinks, as they are now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
@@ -23,6 +29,114 @@ pub struct Record {
     /// What is owed to the outside because of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deliveries: Vec<Delivery>,
+    /// Every change, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub audit: Vec<AuditEntry>,
+    /// When the customer's data was erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erased_at: Option<Timestamp>,
+}
+
+impl Record {
+    /// A record of a new order: nothing asked for by key, nothing owed, nothing changed yet.
+    pub fn new(order: Order) -> Self {
+        Self {
+            order,
+            revision: 1,
+            answers: Vec::new(),
+            fingerprint: None,
+            fingerprint_at: None,
+            deliveries: Vec::new(),
+            audit: Vec::new(),
+            erased_at: None,
+        }
+    }
+
+    /// The id of its next delivery.
+    pub fn next_delivery_id(&self) -> u32 {
+        self.deliveries.iter().map(|delivery| delivery.id).max().unwrap_or(0) + 1
+    }
+
+    /// Where the order stands among all orders of its shop.
+    pub fn place(&self) -> Place {
+        Place::of(&self.order)
+    }
+
+    /// Since when its drinks are what they are.
+    pub fn drinks_since(&self) -> Timestamp {
+        self.fingerprint_at.unwrap_or(self.order.created_at)
+    }
+
+    /// What a deletion leaves.
+    pub fn tombstone(&self, now: Timestamp) -> Tombstone {
+        Tombstone {
+            order_id: self.order.order_id.clone(),
+            order_number: self.order.order_number,
+            created_at: self.order.created_at,
+            deleted_at: now,
+            answers: self.answers.clone(),
+        }
+    }
+}
+
+/// An answer that was given to a request with an idempotency key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The key, unique among all orders of the shop. It begins with whose it is (`call:`, `api:`), so that nobody's key
+    /// is another's.
+    pub key: String,
+    /// SHA-256 of what was asked, in hexadecimal; empty where a key alone says what was asked.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub request: String,
+    /// When it was given.
+    pub at: Timestamp,
+    /// What was answered, where that is told again word for word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply: Option<Reply>,
+}
+
+/// A stored answer's wording.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: serde_json::Value,
+}
+
+/// What is left of a deleted order until its answers have expired.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tombstone {
+    /// The order that was.
+    pub order_id: OrderId,
+    /// Its number: not given again at once.
+    pub order_number: OrderNumber,
+    /// When the order was made.
+    pub created_at: Timestamp,
+    /// When it was deleted.
+    pub deleted_at: Timestamp,
+    /// The answers to the requests that made it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<Answer>,
+}
+
+/// One change of an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditEntry {
+    /// When.
+    pub at: Timestamp,
+    /// Who: `phone`, `staff`, `api` or `system`.
+    pub by: String,
+    /// What: `created`, `amended`, `patched`, `undone`, `erased`, `delivery_retried`, or the status it was moved to.
+    pub what: String,
+    /// The order's version after it.
+    pub version: u64,
+    /// Why, where a reason was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The request or call that caused it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlation_id: Option<String>,
 }
 
 /// Something owed to the outside because of an order: it is sent at least once or shown as failed.
@@ -32,9 +146,11 @@ pub struct Delivery {
     pub id: u32,
     /// What is owed.
     pub kind: DeliveryKind,
-    /// To whom.
-    pub to: PhoneNumber,
-    /// The text as it is sent.
+    /// To whom a text goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<PhoneNumber>,
+    /// The text or the webhook's JSON as it is sent; empty for a sheet row, which tells the order as it then is.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub body: String,
     /// Whether it is done.
     pub state: DeliveryState,
@@ -42,22 +158,68 @@ pub struct Delivery {
     pub owed_at: Timestamp,
     /// Not to be tried before.
     pub not_before: Timestamp,
-    /// How often it was tried.
+    /// A worker has it until then; if nothing was heard of the worker by then, another may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed_until: Option<Timestamp>,
+    /// How often it was tried since it was owed, or since it was asked to be tried again.
     #[serde(default)]
     pub attempts: u32,
+    /// Every attempt with its outcome, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tries: Vec<Tried>,
     /// Why it was skipped, or what went wrong last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The carrier's name for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider_id: Option<String>,
+    /// What the carrier told of it since: `sent`, `delivered`, `undelivered` …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carrier_status: Option<String>,
     /// The request that caused it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correlation_id: Option<String>,
 }
 
+impl Delivery {
+    /// A delivery of that kind that is owed from now on, to nobody and without a body yet.
+    pub fn owed(id: u32, kind: DeliveryKind, now: Timestamp) -> Self {
+        Self {
+            id,
+            kind,
+            to: None,
+            body: String::new(),
+            state: DeliveryState::Owed,
+            owed_at: now,
+            not_before: now,
+            claimed_until: None,
+            attempts: 0,
+            tries: Vec::new(),
+            reason: None,
+            provider_id: None,
+            carrier_status: None,
+            correlation_id: None,
+        }
+    }
+
+    /// From when on it may be tried; none: it is done.
+    pub fn due_at(&self) -> Option<Timestamp> {
+        let free = self.claimed_until.map_or(self.not_before, |until| until.max(self.not_before));
+        (self.state == DeliveryState::Owed).then_some(free)
+    }
+}
+
+/// One attempt to deliver.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tried {
+    /// When its outcome was known.
+    pub at: Timestamp,
+    /// `sent`, or what went wrong.
+    pub outcome: String,
+}
+
 /// What is owed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryKind {
     /// "We have your order."
@@ -66,6 +228,10 @@ pub enum DeliveryKind {
     TextReady,
     /// "It was cancelled."
     TextCancelled,
+    /// The order's row in the spreadsheet.
+    SheetRow,
+    /// The shop's own receiver is told.
+    Webhook,
 }
 
 impl DeliveryKind {
@@ -75,7 +241,14 @@ impl DeliveryKind {
             Self::TextReceived => "text_received",
             Self::TextReady => "text_ready",
             Self::TextCancelled => "text_cancelled",
+            Self::SheetRow => "sheet_row",
+            Self::Webhook => "webhook",
         }
+    }
+
+    /// Whether it is a text message to the customer.
+    pub const fn is_text(self) -> bool {
+        matches!(self, Self::TextReceived | Self::TextReady | Self::TextCancelled)
     }
 }
 
@@ -89,6 +262,51 @@ pub enum DeliveryState {
     Sent,
     /// Given up.
     Failed,
-    /// Never to be sent: no credentials, a country that is not texted, too many an hour.
+    /// Never to be sent: no credentials, a country that is not texted, too many an hour, taken back.
     Skipped,
+}
+
+/// Where an order stands among all orders of its shop: a text that sorts by the time of its making, then by the number in
+/// its id, then by the id. Stores index it, cursors hold it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place(Arc<str>);
+
+impl Place {
+    /// An order's place.
+    pub fn of(order: &Order) -> Self {
+        let n = order.order_id.number_at(&order.shop_id).unwrap_or(0);
+        Self(format!("{}#{n:020}#{}", Self::instant(order.created_at), order.order_id).into())
+    }
+
+    /// Before every order made at `at` or later, after all earlier ones.
+    pub fn before(at: Timestamp) -> Self {
+        Self(Self::instant(at).into())
+    }
+
+    /// A place that was written out as text. Any text will do: it only tells where to go on.
+    pub fn from_text(text: impl Into<Arc<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Microseconds in a fixed width, offset so that instants before 1970 sort too.
+    fn instant(at: Timestamp) -> String {
+        const OFFSET: i64 = 1 << 60;
+        format!("{:020}", at.as_microsecond() + OFFSET)
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A name as it is looked for: without regard to case or spacing.
+pub fn folded_name(name: &str) -> String {
+    name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
 }

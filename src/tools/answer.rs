@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::ordering::cart::CartError;
 use crate::ordering::menu::Refusal;
+use crate::shop::Lacking;
 
 /// Why a tool did nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +13,7 @@ pub(super) enum Code {
     UnknownTool,
     UnknownOption,
     Ambiguous,
+    SoldOut,
     Rule,
     Limit,
     PendingItem,
@@ -35,6 +37,7 @@ impl Code {
             Code::UnknownTool => "UNKNOWN_TOOL",
             Code::UnknownOption => "UNKNOWN_OPTION",
             Code::Ambiguous => "AMBIGUOUS",
+            Code::SoldOut => "SOLD_OUT",
             Code::Rule => "RULE",
             Code::Limit => "LIMIT",
             Code::PendingItem => "PENDING_ITEM",
@@ -56,7 +59,8 @@ impl Code {
     pub(super) fn is_guardrail(self) -> bool {
         matches!(
             self,
-            Code::Rule
+            Code::SoldOut
+                | Code::Rule
                 | Code::Limit
                 | Code::PendingItem
                 | Code::EmptyCart
@@ -111,6 +115,13 @@ impl From<Refusal> for Failure {
             Refusal::Ambiguous { choices, .. } => Failure::new(Code::Ambiguous, error).with("choices", choices),
             Refusal::Rule { missing, .. } => Failure::new(Code::Rule, error).with("choices", vec![missing]),
         }
+    }
+}
+
+impl From<Lacking> for Failure {
+    fn from(lacking: Lacking) -> Failure {
+        let error = lacking.to_string();
+        Failure::new(Code::SoldOut, error).with("sold_out", lacking.option).with("choices", lacking.choices)
     }
 }
 

@@ -6,6 +6,7 @@ use super::answer::{Code, Failure};
 use super::arguments::{Arguments, required};
 use super::{Done, Outcome, ToolDesk, Turn};
 use crate::ordering::cart::CartError;
+use crate::ordering::order::Item;
 
 impl ToolDesk {
     pub(super) fn add_to_cart(&mut self, arguments: Arguments, turn: Turn) -> Outcome {
@@ -13,7 +14,7 @@ impl ToolDesk {
         if self.cart.pending().is_some() {
             return Err(self.told(CartError::PendingItem));
         }
-        let item = self.menu.item(&arguments.asked(&self.menu)?)?;
+        let item = self.drink(None, arguments)?;
         self.cart.stage(item, turn)?;
         Ok(self.staged())
     }
@@ -23,12 +24,14 @@ impl ToolDesk {
         if arguments.is_empty() {
             return Err(nothing_named());
         }
-        let item = self.menu.changed(pending, &arguments.asked(&self.menu)?)?;
+        let item = self.drink(Some(pending), arguments)?;
         self.cart.update_pending(item, turn)?;
         Ok(self.staged())
     }
 
     pub(super) fn confirm_pending_to_cart(&mut self, turn: Turn) -> Outcome {
+        // It may have sold out since it was staged.
+        self.all_there(self.cart.pending())?;
         match self.cart.confirm_pending(turn) {
             Ok(item) => {
                 let item = json!(item);
@@ -99,8 +102,31 @@ impl ToolDesk {
         if arguments.is_empty() {
             return Err(nothing_named());
         }
-        let item = self.menu.changed(line, &arguments.asked(&self.menu)?)?;
+        let item = self.drink(Some(line), arguments)?;
         Ok(json!(self.cart.modify(index, item, turn)?))
+    }
+
+    /// A drink as it is asked for, or the one before with what is asked for changed, of what the shop has at this moment.
+    fn drink(&self, before: Option<&Item>, arguments: Arguments) -> Result<Item, Failure> {
+        let asked = arguments.asked(&self.menu)?;
+        let item = match before {
+            Some(before) => self.menu.changed(before, &asked),
+            None => self.menu.item(&asked),
+        };
+        let stock = self.toolbox.shop.stock();
+        match item {
+            Ok(item) => stock.lacking(&item).map_or(Ok(item), |lacking| Err(lacking.into())),
+            Err(refusal) => Err(stock.lacking_for(&refusal).map_or_else(|| refusal.into(), Failure::from)),
+        }
+    }
+
+    /// Refuses drinks that have something which has sold out since they were staged, and says which drink.
+    pub(super) fn all_there<'a>(&self, drinks: impl IntoIterator<Item = &'a Item>) -> Result<(), Failure> {
+        let stock = self.toolbox.shop.stock();
+        match drinks.into_iter().find_map(|drink| Some((drink, stock.lacking(drink)?))) {
+            Some((drink, lacking)) => Err(Failure::from(lacking).with("summary", self.menu.summary(drink))),
+            None => Ok(()),
+        }
     }
 
     fn staged(&self) -> Done {

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::answer::{Code, Failure};
 use super::arguments::Arguments;
 use super::{Done, Effect, Outcome, ToolAnswer, ToolDesk, ToolRequest, finish};
-use crate::order_service::{NewOrder, OrderError, OrderService, Origin};
+use crate::order_service::{Idempotency, NewOrder, OrderError, OrderService, Origin};
 use crate::ordering::cart::CartError;
 use crate::ordering::order::{Channel, Order, OrderId};
 
@@ -17,9 +17,11 @@ use crate::ordering::order::{Channel, Order, OrderId};
 const LONGEST_NAME: usize = 60;
 const LONGEST_NOTES: usize = 500;
 
+type Save = BoxFuture<'static, Result<Order, OrderError>>;
+
 /// An order on its way to the disk.
 pub(super) struct Placing {
-    save: BoxFuture<'static, Result<Order, OrderError>>,
+    save: Save,
     /// Who waits for it: the request that started it, and those that came since.
     waiting: Vec<ToolRequest>,
 }
@@ -48,11 +50,10 @@ impl ToolDesk {
             return None;
         }
         match self.start_save(request) {
-            Ok(Started::Saving(placing)) => {
-                self.placing = Some(placing);
+            Ok(save) => {
+                self.placing = Some(Placing { save, waiting: vec![request.clone()] });
                 None
             }
-            Ok(Started::PlacedAlready(order)) => Some(Ok(self.placed_answer(&order))),
             Err(failure) => Some(Err(failure)),
         }
     }
@@ -88,7 +89,7 @@ impl ToolDesk {
         saved.waiting.into_iter().map(answer).collect()
     }
 
-    fn start_save(&mut self, request: &ToolRequest) -> Result<Started, Failure> {
+    fn start_save(&mut self, request: &ToolRequest) -> Result<Save, Failure> {
         let allowed = ["phone", "name", "notes", "confirmed", "allow_duplicate"];
         let mut arguments = Arguments::parse(&request.arguments, &allowed)?;
         let phone = arguments.text("phone")?.map(|said| self.read_phone(&said)).transpose()?;
@@ -100,19 +101,24 @@ impl ToolDesk {
         self.phone = phone.or(self.phone.take());
         self.name = name.or(self.name.take());
 
-        let placed = self.placed.as_ref().and_then(|(id, _)| self.toolbox.orders.by_id(id));
+        let orders = self.toolbox.orders.clone();
+        let placed = self.placed.as_ref().map(|(id, _)| id.clone());
         if self.cart.items().is_empty() && self.cart.pending().is_none() {
+            // Nothing new: the order of this call stands.
             let error = "There is nothing in the cart yet. What would you like?";
-            return placed
-                .map(Box::new)
-                .map(Started::PlacedAlready)
-                .ok_or_else(|| Failure::new(Code::EmptyCart, error));
+            let id = placed.ok_or_else(|| Failure::new(Code::EmptyCart, error))?;
+            return Ok(Box::pin(async move { orders.by_id(&id).await?.ok_or(OrderError::NotFound) }));
         }
         if let Some(pending) = self.cart.pending() {
             let summary = self.menu.summary(pending);
             let error = format!("There is still a drink to confirm: {summary}. Would you like it?");
             return Err(Failure::new(Code::PendingItem, error).with("summary", summary));
         }
+        // Before anything is asked of the caller: neither a number nor a name would help.
+        if let Some(sentence) = self.toolbox.shop.ordering_closed(self.toolbox.orders.now()) {
+            return Err(Failure::new(Code::OrderingClosed, sentence));
+        }
+        self.all_there(self.cart.items())?;
         let requires = self.menu.requires();
         if requires.phone && self.phone.is_none() {
             return Err(Failure::new(Code::NoPhone, "Which phone number may I put on the order?"));
@@ -120,30 +126,27 @@ impl ToolDesk {
         if requires.name && self.name.is_none() {
             return Err(Failure::new(Code::NoName, "What name may I put on the order?"));
         }
-        if let Some(sentence) = self.toolbox.shop.ordering_closed() {
-            return Err(Failure::new(Code::OrderingClosed, sentence));
-        }
         self.cart
             .may_order(request.turn, confirmed, self.toolbox.final_confirmation)
             .map_err(|error| self.not_confirmed(error))?;
 
+        let origin = Origin { by: "phone", correlation_id: Some(self.caller.correlation_id.clone()) };
         let new = NewOrder {
-            channel: Channel::Phone,
             name: self.name.clone(),
             phone: self.phone.clone(),
-            customer_id: None,
             caller: self.callers_number.clone(),
             notes,
-            items: self.cart.items().to_vec(),
             call_sid: Some(self.caller.call_sid.clone()),
             // The same cart of the same call is the same order, however often it is tried.
-            idempotency_key: Some(format!("{}:{}", self.caller.call_sid, self.cart.revision())),
+            idempotency: Some(Idempotency {
+                key: format!("call:{}:{}", self.caller.call_sid, self.cart.revision()),
+                request: String::new(),
+                reply: None,
+            }),
             allow_duplicate,
-            origin: Origin { by: "phone", correlation_id: Some(self.caller.correlation_id.clone()) },
+            ..NewOrder::new(Channel::Phone, self.cart.items().to_vec(), origin)
         };
-        let amended = placed.map(|order| order.order_id);
-        let save = Box::pin(save(self.toolbox.orders.clone(), amended, new));
-        Ok(Started::Saving(Placing { save, waiting: vec![request.clone()] }))
+        Ok(Box::pin(save(orders, placed, new)))
     }
 
     fn not_confirmed(&self, error: CartError) -> Failure {
@@ -168,8 +171,9 @@ impl ToolDesk {
 
     fn placed_answer(&self, order: &Order) -> Done {
         let ready_in_minutes = order.status.is_active().then(|| {
-            let ahead = self.toolbox.orders.drinks_ahead_of(&order.order_id);
-            self.toolbox.shop.ready_in_minutes(ahead, order.drinks())
+            let wait = order.estimated_ready_time?.duration_since(self.toolbox.orders.now());
+            // Begun minutes count: nobody should come too early.
+            Some((wait.as_secs().max(0) + 59) / 60)
         });
         let content = json!({
             "ok": true,
@@ -211,7 +215,15 @@ impl ToolDesk {
                 Failure::new(Code::StillWorking, "The same order is just being placed, one moment please.")
             }
             OrderError::Empty => CartError::EmptyCart.into(),
-            OrderError::NotFound
+            OrderError::Closed(sentence) => Failure::new(Code::OrderingClosed, sentence.clone()),
+            OrderError::SoldOut(lacking) => lacking.clone().into(),
+            OrderError::KeyMismatch
+            | OrderError::NoSlot(_)
+            | OrderError::IdTaken(_)
+            | OrderError::NotFound
+            | OrderError::NoSuchDelivery
+            | OrderError::VersionConflict { .. }
+            | OrderError::NothingToUndo
             | OrderError::InvalidState { .. }
             | OrderError::TooLate(_)
             | OrderError::NotSaved(_) => {
@@ -222,12 +234,6 @@ impl ToolDesk {
     }
 }
 
-enum Started {
-    Saving(Placing),
-    /// Nothing new: the order of this call stands.
-    PlacedAlready(Box<Order>),
-}
-
 /// Appends to the call's order while that may still be changed; otherwise makes a new one.
 async fn save(orders: OrderService, amended: Option<OrderId>, new: NewOrder) -> Result<Order, OrderError> {
     if let Some(id) = amended {
@@ -236,5 +242,5 @@ async fn save(orders: OrderService, amended: Option<OrderId>, new: NewOrder) -> 
             other => return other,
         }
     }
-    orders.create(new).await
+    orders.create(new).await?.into_order()
 }

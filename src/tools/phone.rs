@@ -7,8 +7,9 @@ use serde_json::json;
 
 use super::answer::{Code, Failure};
 use super::arguments::{Arguments, required};
-use super::{Done, Outcome, ToolDesk};
-use crate::ordering::order::OrderNumber;
+use super::{Done, Outcome, ToolDesk, ToolRequest};
+use crate::order_service::OrderService;
+use crate::ordering::order::{OrderId, OrderNumber};
 use crate::ordering::phone_number::{PhoneNumber, Region, numbers_in};
 
 impl ToolDesk {
@@ -51,32 +52,28 @@ impl ToolDesk {
         Ok(Done::new(json!({"phone": phone, "order_number": order_number})))
     }
 
-    pub(super) fn order_status(&self, mut arguments: Arguments) -> Outcome {
-        let orders = &self.toolbox.orders;
-        let order = match (arguments.text("order_number")?, arguments.text("phone")?) {
+    /// Which order a request asks about.
+    pub(super) fn asked_status(&self, request: &ToolRequest) -> Result<AskedOrder, Failure> {
+        let mut arguments = Arguments::parse(&request.arguments, &["phone", "order_number"])?;
+        Ok(match (arguments.text("order_number")?, arguments.text("phone")?) {
             (Some(said), _) => match &numbers_in(&said)[..] {
-                [number] => number.parse().ok().and_then(|number| orders.by_number(number)),
-                _ => None,
+                [number] => number.parse().map_or(AskedOrder::Nobodys, AskedOrder::Number),
+                _ => AskedOrder::Nobodys,
             },
             (None, Some(said)) => {
                 let phone = self.read_phone(&said)?;
-                (self.callers_number.as_ref() == Some(&phone)).then(|| orders.latest_for_phone(&phone)).flatten()
+                if self.callers_number.as_ref() == Some(&phone) {
+                    AskedOrder::LatestFor(phone)
+                } else {
+                    AskedOrder::Nobodys
+                }
             }
-            (None, None) => {
-                let placed = self.placed.as_ref().and_then(|(id, _)| orders.by_id(id));
-                placed.or_else(|| orders.latest_for_phone(self.callers_number.as_ref()?))
-            }
-        };
-        Ok(Done::new(match order {
-            Some(order) => json!({
-                "found": true,
-                "order_number": order.order_number,
-                "status": order.status,
-                "status_label": order.status.label(),
-                "total": order.total,
-            }),
-            None => json!({"found": false}),
-        }))
+            (None, None) => match (&self.placed, &self.callers_number) {
+                (Some((id, _)), _) => AskedOrder::Id(id.clone()),
+                (None, Some(own)) => AskedOrder::LatestFor(own.clone()),
+                (None, None) => AskedOrder::Nobodys,
+            },
+        })
     }
 
     pub(super) fn read_phone(&self, said: &str) -> Result<PhoneNumber, Failure> {
@@ -85,6 +82,38 @@ impl ToolDesk {
             Failure::new(Code::BadPhone, error)
         })
     }
+}
+
+/// An order that a caller asks about.
+pub(super) enum AskedOrder {
+    Id(OrderId),
+    Number(OrderNumber),
+    LatestFor(PhoneNumber),
+    /// None that they may know of.
+    Nobodys,
+}
+
+pub(super) async fn order_status(orders: OrderService, asked: Result<AskedOrder, Failure>) -> Outcome {
+    let found = match asked? {
+        AskedOrder::Id(id) => orders.by_id(&id).await,
+        AskedOrder::Number(number) => orders.by_number(number).await,
+        AskedOrder::LatestFor(phone) => orders.latest_for_phone(&phone).await,
+        AskedOrder::Nobodys => Ok(None),
+    };
+    let order = found.map_err(|error| {
+        tracing::error!("an order could not be looked up: {error}");
+        Failure::new(Code::NotSaved, "Sorry, I can't look up orders right now. Please try again in a moment.")
+    })?;
+    Ok(Done::new(match order {
+        Some(order) => json!({
+            "found": true,
+            "order_number": order.order_number,
+            "status": order.status,
+            "status_label": order.status.label(),
+            "total": order.total,
+        }),
+        None => json!({"found": false}),
+    }))
 }
 
 /// The number somebody calls from, as Twilio tells it; `None` when it is withheld or no number.

@@ -1,10 +1,11 @@
 use super::*;
 use crate::config::OrdersConfig;
 use crate::events::EventLog;
-use crate::order_service::{Clock, Origin, Rules, TextPolicy};
+use crate::order_service::{Clock, Origin, Owes, Rules, TextPolicy};
 use crate::ordering::order::Order;
 use crate::ordering::status::OrderStatus;
-use crate::store::JsonStore;
+use crate::shop::{Paused, ShopState, SoldOut};
+use crate::store::{self, Access};
 use jiff::{SignedDuration, Timestamp};
 use std::sync::atomic::{AtomicI64, Ordering};
 use tempfile::TempDir;
@@ -19,15 +20,15 @@ struct Counter {
 }
 
 impl Counter {
-    fn new(menu: &str) -> Counter {
-        Counter::with(menu, true)
+    async fn new(menu: &str) -> Counter {
+        Counter::with(menu, true).await
     }
 
-    fn with(menu: &str, ordering_enabled: bool) -> Counter {
+    async fn with(menu: &str, ordering_enabled: bool) -> Counter {
         let menu = Arc::new(Menu::builtin(menu).unwrap());
         let folder = tempfile::tempdir().unwrap();
-        let config = OrdersConfig { dir: folder.path().join("orders"), clear_on_start: false };
-        let store = JsonStore::open(&config, "main").unwrap();
+        let config = OrdersConfig::json(folder.path().join("orders"));
+        let store = store::open(&config, "main", Access::Write).await.unwrap();
         let clock = Arc::new(AtomicI64::new(1_704_067_200));
         let now = Arc::clone(&clock);
         let rules = Rules {
@@ -40,10 +41,12 @@ impl Counter {
         let texts = TextPolicy { enabled: false, countries: vec![Region::US], shop_name: menu.name().into() };
         let clock_now = Clock::new(move || Timestamp::from_second(now.load(Ordering::Relaxed)).unwrap());
         let events = EventLog::new(Timestamp::UNIX_EPOCH);
-        let orders = OrderService::new(store, events, rules, texts, clock_now, TaskTracker::new());
+        let owes = Owes { texts, sheet: false, webhook: false };
+        let shop = Shop::new(menu, ordering_enabled, events.clone());
+        let orders = OrderService::new(store, events, shop.clone(), rules, owes, clock_now, TaskTracker::new());
         let toolbox = Toolbox {
             orders: orders.clone(),
-            shop: Shop::new(menu, ordering_enabled),
+            shop,
             region: Region::US,
             final_confirmation: FinalConfirmation::MultiItem,
             can_transfer: false,
@@ -58,9 +61,15 @@ impl Counter {
     }
 
     async fn set(&self, number: &str, status: OrderStatus) -> Order {
-        let order = self.orders.by_number(number.parse().unwrap()).unwrap();
+        let order = self.orders.by_number(number.parse().unwrap()).await.unwrap().unwrap();
         let origin = Origin { by: "staff", correlation_id: None };
-        self.orders.change_status(&order.order_id, status, origin).await.unwrap()
+        self.orders.change_status(&order.order_id, status, None, None, origin).await.unwrap()
+    }
+
+    /// The staff pauses the shop, or sells out of something.
+    fn shop_is(&self, paused: Option<Paused>, sold_out: &[&str]) {
+        let sold_out = sold_out.iter().map(|name| SoldOut::from(*name)).collect();
+        self.toolbox.shop.set_state(ShopState { paused, sold_out }, self.orders.now()).unwrap();
     }
 
     fn break_disk(&self) {
@@ -90,7 +99,7 @@ impl Call {
 
     async fn ask_text(&mut self, name: &str, arguments: &str) -> (Value, Option<Effect>) {
         let request = ToolRequest { id: "f1".into(), name: name.into(), arguments: arguments.into(), turn: self.turn };
-        let answer = match self.desk.take(request) {
+        let answer = match self.desk.take(request).await {
             Some(answer) => answer,
             None => {
                 let saved = checkout::saved(&mut self.desk.placing).await;
@@ -130,7 +139,7 @@ const ANA: &str = "+15551234567";
 
 #[tokio::test]
 async fn a_boba_call_from_first_drink_to_order_number() {
-    let shop = Counter::new("boba");
+    let shop = Counter::new("boba").await;
     let mut call = shop.call("CA1", ANA);
     let staged = call.heard().ok("add_to_cart", json!({"flavor": "taro milk tea", "toppings": ["boba"]})).await;
     insta::assert_json_snapshot!(staged, @r#"
@@ -180,7 +189,7 @@ async fn a_boba_call_from_first_drink_to_order_number() {
     let (mut placed, effect) = call.ask_text("checkout_order", "{}").await;
     let number = placed["order_number"].as_str().unwrap().to_owned();
     assert_eq!(effect, Some(Effect::OrderPlaced { order_number: number.clone() }));
-    let order = shop.orders.by_number(number.parse().unwrap()).unwrap();
+    let order = shop.orders.by_number(number.parse().unwrap()).await.unwrap().unwrap();
     assert_eq!(placed["spoken_order_number"], order.order_number.spoken());
     placed["order_number"] = "4782".into();
     placed["spoken_order_number"] = "4, 7, 8, 2".into();
@@ -219,7 +228,7 @@ async fn a_boba_call_from_first_drink_to_order_number() {
 
 #[tokio::test]
 async fn a_coffee_call_needs_a_name_and_no_phone() {
-    let shop = Counter::new("coffee");
+    let shop = Counter::new("coffee").await;
     let mut call = shop.call("CA1", "anonymous");
     let staged = call.heard().ok("add_to_cart", json!({"drink": "lattes", "milk": "oat milk", "quantity": "2"})).await;
     assert_eq!(staged["summary"], "2 x medium latte | oat milk | no extras");
@@ -230,14 +239,15 @@ async fn a_coffee_call_needs_a_name_and_no_phone() {
     assert_eq!((&placed["name"], &placed["phone"], &placed["total"]), (&json!("Ana"), &Value::Null, &json!(11.2)));
     // Two drinks of two minutes each, nobody before.
     assert_eq!(placed["ready_in_minutes"], 4);
-    let order = shop.orders.by_number(placed["order_number"].as_str().unwrap().parse().unwrap()).unwrap();
+    let order =
+        shop.orders.by_number(placed["order_number"].as_str().unwrap().parse().unwrap()).await.unwrap().unwrap();
     assert_eq!(order.notes.as_deref(), Some("by the window"));
     assert_eq!(call.refused("set_sweetness_ice", json!({"ice": "no ice"})).await, "UNKNOWN_TOOL");
 }
 
 #[tokio::test]
 async fn arguments_may_come_in_any_wrapping_and_nothing_else() {
-    let shop = Counter::new("boba");
+    let shop = Counter::new("boba").await;
     let mut call = shop.call("CA1", ANA);
     for text in [
         r#"{"flavor":"taro","ice":null,"sweetness":50,"toppings":"","quantity":2.0}"#,
@@ -280,7 +290,7 @@ async fn arguments_may_come_in_any_wrapping_and_nothing_else() {
 
 #[tokio::test]
 async fn what_is_not_on_the_menu_is_refused_with_the_choices() {
-    let shop = Counter::new("boba");
+    let shop = Counter::new("boba").await;
     let mut call = shop.call("CA1", ANA);
     let unknown = call.ask("add_to_cart", json!({"flavor": "oolong"})).await;
     insta::assert_json_snapshot!(unknown, @r#"
@@ -303,7 +313,7 @@ async fn what_is_not_on_the_menu_is_refused_with_the_choices() {
 
 #[tokio::test]
 async fn a_staged_drink_is_changed_confirmed_or_cleared() {
-    let shop = Counter::new("boba");
+    let shop = Counter::new("boba").await;
     let mut call = shop.call("CA1", ANA);
     let none = call.ask("confirm_pending_to_cart", json!({})).await;
     assert_eq!(none, json!({"ok": false, "code": "NO_PENDING_ITEM", "error": "No pending drink to confirm."}));
@@ -330,7 +340,7 @@ async fn a_staged_drink_is_changed_confirmed_or_cleared() {
 
 #[tokio::test]
 async fn lines_are_looked_at_changed_and_removed() {
-    let shop = Counter::new("boba");
+    let shop = Counter::new("boba").await;
     let mut call = shop.call("CA1", ANA);
     assert_eq!(call.refused("set_sweetness_ice", json!({"ice": "no ice"})).await, "EMPTY_CART");
     call.take_drink(json!({"flavor": "taro", "quantity": 2})).await;
@@ -368,7 +378,7 @@ async fn lines_are_looked_at_changed_and_removed() {
 
 #[tokio::test]
 async fn limits_hold_for_an_order_and_for_a_number() {
-    let shop = Counter::new("boba");
+    let shop = Counter::new("boba").await;
     for sid in ["CA1", "CA2"] {
         let mut call = shop.call(sid, ANA);
         call.heard();
@@ -388,7 +398,7 @@ async fn limits_hold_for_an_order_and_for_a_number() {
 
 #[tokio::test]
 async fn several_drinks_are_ordered_only_on_a_yes_to_all_of_them() {
-    let shop = Counter::new("boba");
+    let shop = Counter::new("boba").await;
     let mut call = shop.call("CA1", ANA);
     assert_eq!(call.refused("checkout_order", json!({"confirmed": true})).await, "EMPTY_CART");
     call.take_drink(json!({"flavor": "taro"})).await;
@@ -413,7 +423,7 @@ async fn several_drinks_are_ordered_only_on_a_yes_to_all_of_them() {
 #[tokio::test]
 async fn a_changed_line_is_not_ordered_on_the_old_yes() {
     for policy in [FinalConfirmation::Always, FinalConfirmation::MultiItem, FinalConfirmation::Never] {
-        let mut shop = Counter::new("boba");
+        let mut shop = Counter::new("boba").await;
         shop.toolbox.final_confirmation = policy;
         let mut call = shop.call("CA1", ANA);
         call.take_drink(json!({"flavor": "taro"})).await;
@@ -427,7 +437,7 @@ async fn a_changed_line_is_not_ordered_on_the_old_yes() {
 
 #[tokio::test]
 async fn always_asks_for_one_line_too_and_never_for_none() {
-    let mut shop = Counter::new("boba");
+    let mut shop = Counter::new("boba").await;
     shop.toolbox.final_confirmation = FinalConfirmation::Always;
     let mut call = shop.call("CA1", ANA);
     call.take_drink(json!({"flavor": "taro"})).await;
@@ -441,7 +451,7 @@ async fn always_asks_for_one_line_too_and_never_for_none() {
 
 #[tokio::test]
 async fn staging_and_confirming_in_one_breath_is_refused() {
-    let shop = Counter::new("boba");
+    let shop = Counter::new("boba").await;
     let mut call = shop.call("CA1", ANA);
     call.heard();
     call.ok("add_to_cart", json!({"flavor": "taro"})).await;
@@ -452,7 +462,7 @@ async fn staging_and_confirming_in_one_breath_is_refused() {
 
 #[tokio::test]
 async fn phone_numbers_are_saved_forgotten_and_refused() {
-    let shop = Counter::new("boba");
+    let shop = Counter::new("boba").await;
     let mut call = shop.call("CA1", ANA);
     assert_eq!(call.refused("confirm_phone_number", json!({"confirmed": true})).await, "NO_PHONE");
     assert_eq!(call.refused("confirm_phone_number", json!({})).await, "BAD_ARGUMENTS");
@@ -478,7 +488,7 @@ async fn phone_numbers_are_saved_forgotten_and_refused() {
 
 #[tokio::test]
 async fn one_call_is_one_order_that_grows_until_somebody_makes_it() {
-    let shop = Counter::new("boba");
+    let shop = Counter::new("boba").await;
     let mut call = shop.call("CA1", ANA);
     call.take_drink(json!({"flavor": "taro"})).await;
     let first = call.ok("checkout_order", json!({"phone": ANA})).await;
@@ -490,19 +500,19 @@ async fn one_call_is_one_order_that_grows_until_somebody_makes_it() {
     assert_eq!((&amended["order_number"], &amended["order_id"]), (&first["order_number"], &first["order_id"]));
     assert_eq!((amended["items"].as_array().map(Vec::len), &amended["total"]), (Some(2), &json!(11.0)));
     let number = first["order_number"].as_str().unwrap();
-    assert_eq!(shop.orders.by_number(number.parse().unwrap()).unwrap().version, 2);
+    assert_eq!(shop.orders.by_number(number.parse().unwrap()).await.unwrap().unwrap().version, 2);
 
     shop.set(number, OrderStatus::Preparing).await;
     call.take_drink(json!({"flavor": "taro"})).await;
     let second = call.ok("checkout_order", json!({})).await;
     assert_ne!(second["order_id"], first["order_id"]);
     assert_eq!(second["items"].as_array().map(Vec::len), Some(1));
-    assert_eq!(shop.orders.recent(10).len(), 2);
+    assert_eq!(shop.orders.recent(10).await.unwrap().len(), 2);
 }
 
 #[tokio::test]
 async fn the_same_drinks_on_a_second_call_are_a_slip_unless_wanted() {
-    let shop = Counter::new("boba");
+    let shop = Counter::new("boba").await;
     let mut first = shop.call("CA1", ANA);
     first.take_drink(json!({"flavor": "taro", "toppings": ["boba", "pudding"]})).await;
     let placed = first.ok("checkout_order", json!({"phone": ANA})).await;
@@ -522,17 +532,98 @@ async fn the_same_drinks_on_a_second_call_are_a_slip_unless_wanted() {
 
 #[tokio::test]
 async fn a_closed_shop_takes_no_order_and_still_answers() {
-    let shop = Counter::with("boba", false);
+    let shop = Counter::with("boba", false).await;
     let mut call = shop.call("CA1", ANA);
     call.take_drink(json!({"flavor": "taro"})).await;
     assert_eq!(call.refused("checkout_order", json!({"phone": ANA})).await, "ORDERING_CLOSED");
     call.ok("menu_summary", json!({})).await;
-    assert_eq!(shop.orders.recent(10).len(), 0);
+    assert_eq!(shop.orders.recent(10).await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn what_is_sold_out_is_neither_offered_nor_staged() {
+    let shop = Counter::new("boba").await;
+    let mut call = shop.call("CA1", ANA);
+    call.take_drink(json!({"flavor": "taro"})).await;
+    shop.shop_is(None, &["boba", "vanilla cream", "black milk tea", "less ice"]);
+    let menu = call.ok("menu_summary", json!({})).await;
+    assert_eq!(
+        (&menu["flavors"], &menu["toppings"]),
+        (&json!(["taro milk tea"]), &json!(["egg pudding", "crystal agar boba"]))
+    );
+    assert_eq!(menu["addons"], json!([]), "the stencil needs the cream");
+    assert!(!menu["summary"].as_str().unwrap().contains("black milk tea"));
+
+    let refused = call.heard().ask("add_to_cart", json!({"flavor": "taro", "toppings": ["pearls"]})).await;
+    insta::assert_json_snapshot!(refused, @r#"
+    {
+      "ok": false,
+      "code": "SOLD_OUT",
+      "error": "Sorry, boba is sold out. For toppings there is egg pudding or crystal agar boba.",
+      "sold_out": "boba",
+      "choices": [
+        "egg pudding",
+        "crystal agar boba"
+      ]
+    }
+    "#);
+    assert_eq!(call.refused("add_to_cart", json!({"flavor": "black"})).await, "SOLD_OUT");
+    assert_eq!(call.refused("add_to_cart", json!({"flavor": "taro", "addons": "matcha"})).await, "SOLD_OUT");
+    assert_eq!(call.refused("modify_cart_item", json!({"index": 0, "toppings": "cream"})).await, "SOLD_OUT");
+    assert_eq!(call.refused("set_sweetness_ice", json!({"ice": "light"})).await, "SOLD_OUT");
+    call.ok("add_to_cart", json!({"flavor": "taro", "toppings": "pudding"})).await;
+    assert_eq!(call.refused("update_pending_item", json!({"toppings": "boba"})).await, "SOLD_OUT");
+    assert_eq!(call.ok("get_cart", json!({})).await["pending_item"]["toppings"], json!(["egg pudding"]));
+    shop.shop_is(None, &[]);
+    call.ok("update_pending_item", json!({"toppings": "boba"})).await;
+}
+
+#[tokio::test]
+async fn what_sells_out_meanwhile_is_neither_confirmed_nor_ordered() {
+    let shop = Counter::new("boba").await;
+    let mut call = shop.call("CA1", ANA);
+    call.heard().ok("add_to_cart", json!({"flavor": "taro", "toppings": "boba"})).await;
+    shop.shop_is(None, &["boba"]);
+    let refused = call.heard().ask("confirm_pending_to_cart", json!({})).await;
+    assert_eq!((&refused["code"], &refused["sold_out"]), (&json!("SOLD_OUT"), &json!("boba")));
+    assert_eq!(refused["summary"], "taro milk tea | boba | no add-ons | 50%, regular ice");
+    // Whatever else is changed, the boba is still not there.
+    assert_eq!(call.refused("update_pending_item", json!({"ice": "no ice"})).await, "SOLD_OUT");
+    call.ok("update_pending_item", json!({"toppings": "pudding"})).await;
+    call.heard().ok("confirm_pending_to_cart", json!({})).await;
+
+    shop.shop_is(None, &["egg pudding"]);
+    let refused = call.ask("checkout_order", json!({"phone": ANA})).await;
+    assert_eq!((&refused["code"], &refused["sold_out"]), (&json!("SOLD_OUT"), &json!("egg pudding")));
+    assert_eq!(refused["choices"], json!(["boba", "crystal agar boba", "vanilla cream"]));
+    assert_eq!(shop.orders.recent(10).await.unwrap().len(), 0);
+    call.ok("modify_cart_item", json!({"index": 0, "toppings": "none"})).await;
+    call.heard().ok("get_cart", json!({})).await;
+    call.heard().ok("checkout_order", json!({"confirmed": true})).await;
+    assert_eq!(shop.orders.recent(10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_pause_holds_orders_back_and_nothing_else() {
+    let shop = Counter::new("boba").await;
+    let mut call = shop.call("CA1", ANA);
+    call.take_drink(json!({"flavor": "taro"})).await;
+    let number = call.ok("checkout_order", json!({"phone": ANA})).await["order_number"].clone();
+    let in_an_hour = shop.orders.now().checked_add(SignedDuration::from_hours(1)).unwrap();
+    shop.shop_is(Some(Paused::Until(in_an_hour)), &[]);
+    assert_eq!(call.ask("order_status", json!({})).await["order_number"], number);
+    assert_eq!(call.ok("checkout_order", json!({})).await["order_number"], number, "what is placed stays placed");
+    call.take_drink(json!({"flavor": "black"})).await;
+    let refused = call.ask("checkout_order", json!({})).await;
+    let expected = "We are not taking orders right now. We will again at 5 PM.";
+    assert_eq!((&refused["code"], &refused["error"]), (&json!("ORDERING_CLOSED"), &json!(expected)));
+    shop.clock.fetch_add(3600, Ordering::Relaxed);
+    call.ok("checkout_order", json!({})).await;
 }
 
 #[tokio::test]
 async fn a_full_disk_leaves_the_cart_and_the_next_try_orders_once() {
-    let shop = Counter::new("boba");
+    let shop = Counter::new("boba").await;
     let mut call = shop.call("CA1", ANA);
     call.take_drink(json!({"flavor": "taro"})).await;
     shop.break_disk();
@@ -541,12 +632,12 @@ async fn a_full_disk_leaves_the_cart_and_the_next_try_orders_once() {
     assert_eq!(call.ok("get_cart", json!({})).await["count"], 1);
     shop.mend_disk();
     call.ok("checkout_order", json!({})).await;
-    assert_eq!(shop.orders.recent(10).len(), 1);
+    assert_eq!(shop.orders.recent(10).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn an_order_is_found_by_number_or_by_the_line_it_was_placed_from() {
-    let shop = Counter::new("boba");
+    let shop = Counter::new("boba").await;
     let mut call = shop.call("CA1", ANA);
     assert_eq!(call.ask("order_status", json!({})).await, json!({"found": false}));
     call.take_drink(json!({"flavor": "taro"})).await;
@@ -584,7 +675,7 @@ async fn an_order_is_found_by_number_or_by_the_line_it_was_placed_from() {
 
 #[tokio::test]
 async fn numbers_are_found_in_a_sentence() {
-    let shop = Counter::new("boba");
+    let shop = Counter::new("boba").await;
     let mut call = shop.call("CA1", ANA);
     for (text, phone, order) in [
         ("My number is 555-123-4567 and my order is 4782", Some(ANA), Some("4782")),
@@ -600,19 +691,19 @@ async fn numbers_are_found_in_a_sentence() {
 
 #[tokio::test]
 async fn the_menu_is_told_in_its_own_words() {
-    let boba = Counter::new("boba").call("CA1", ANA).ok("menu_summary", json!({})).await;
+    let boba = Counter::new("boba").await.call("CA1", ANA).ok("menu_summary", json!({})).await;
     assert_eq!(boba["flavors"], json!(["taro milk tea", "black milk tea"]));
     assert_eq!(boba["addons"], json!(["matcha stencil on top"]));
     let keys: Vec<&String> = boba.as_object().unwrap().keys().collect();
     assert_eq!(keys, ["ok", "summary", "flavors", "toppings", "sweetness_levels", "ice_levels", "addons"]);
-    let coffee = Counter::new("coffee").call("CA1", ANA).ok("menu_summary", json!({})).await;
+    let coffee = Counter::new("coffee").await.call("CA1", ANA).ok("menu_summary", json!({})).await;
     assert_eq!(coffee["milks"], json!(["regular", "oat", "almond", "soy"]));
     assert!(coffee["summary"].as_str().unwrap().contains("espresso $3.00"));
 }
 
 #[tokio::test]
 async fn a_person_is_called_only_where_there_is_one() {
-    let mut shop = Counter::new("boba");
+    let mut shop = Counter::new("boba").await;
     shop.toolbox.can_transfer = true;
     let mut call = shop.call("CA1", ANA);
     let (answer, effect) = call.ask_text("transfer_to_human", r#"{"reason":"wants\na person"}"#).await;
@@ -622,7 +713,7 @@ async fn a_person_is_called_only_where_there_is_one() {
 
 #[tokio::test]
 async fn two_calls_have_two_carts() {
-    let shop = Counter::new("boba");
+    let shop = Counter::new("boba").await;
     let (mut one, mut other) = (shop.call("CA1", ANA), shop.call("CA2", "+15559876543"));
     one.take_drink(json!({"flavor": "taro"})).await;
     other.heard().ok("add_to_cart", json!({"flavor": "black"})).await;
@@ -640,7 +731,7 @@ fn a_tool_past_its_time_is_told_so() {
 /// On one thread a save cannot begin before the desk has taken all requests that lie ready.
 #[tokio::test(flavor = "current_thread")]
 async fn while_an_order_is_saved_the_cart_is_frozen_and_questions_are_answered() {
-    let shop = Counter::new("boba");
+    let shop = Counter::new("boba").await;
     let mut call = shop.call("CA1", ANA);
     call.take_drink(json!({"flavor": "taro"})).await;
     let (requests, incoming) = mpsc::channel(16);
@@ -676,12 +767,12 @@ async fn while_an_order_is_saved_the_cart_is_frozen_and_questions_are_answered()
     assert_eq!(said["5"], said["1"]);
     drop(requests);
     desk.await.unwrap();
-    assert_eq!(shop.orders.recent(10).len(), 1);
+    assert_eq!(shop.orders.recent(10).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn an_order_under_way_when_the_call_ends_is_carried_through() {
-    let shop = Counter::new("boba");
+    let shop = Counter::new("boba").await;
     let mut call = shop.call("CA1", ANA);
     call.take_drink(json!({"flavor": "taro"})).await;
     let (requests, incoming) = mpsc::channel(1);
@@ -691,7 +782,7 @@ async fn an_order_under_way_when_the_call_ends_is_carried_through() {
     requests.try_send(Box::new(request)).unwrap();
     drop((requests, answers));
     call.desk.run(incoming, outgoing).await;
-    assert_eq!(shop.orders.recent(10).len(), 1);
+    assert_eq!(shop.orders.recent(10).await.unwrap().len(), 1);
 }
 
 #[test]
@@ -810,7 +901,7 @@ fn every_tool_is_described_with_a_schema_of_the_menu() {
 #[tokio::test]
 async fn every_described_tool_exists_and_takes_what_it_describes() {
     for menu in ["boba", "coffee"] {
-        let mut shop = Counter::new(menu);
+        let mut shop = Counter::new(menu).await;
         shop.toolbox.can_transfer = true;
         for spec in specs(shop.toolbox.shop.menu(), true) {
             let mut call = shop.call("CA1", ANA);
@@ -833,16 +924,16 @@ proptest::proptest! {
     /// Whatever a model sends, there is an answer with an object in it, and no order without a confirmed drink.
     #[test]
     fn no_request_breaks_the_desk(requests in proptest::collection::vec((0_usize..18, ".{0,40}", proptest::bool::ANY), 1..20)) {
-        let shop = Counter::new("boba");
-        let all = specs(shop.toolbox.shop.menu(), false);
-        let mut call = shop.call("CA1", ANA);
         tokio::runtime::Runtime::new().unwrap().block_on(async {
+            let shop = Counter::new("boba").await;
+            let all = specs(shop.toolbox.shop.menu(), false);
+            let mut call = shop.call("CA1", ANA);
             for (tool, text, as_object) in requests {
                 let name = all.get(tool).map_or("nonsense", |spec| spec.name);
                 let text = if as_object { json!({"flavor": text, "index": 0, "phone": text}).to_string() } else { text };
                 call.ask_text(name, &text).await;
             }
+            assert!(shop.orders.recent(10).await.unwrap().is_empty());
         });
-        assert!(shop.orders.recent(10).is_empty());
     }
 }

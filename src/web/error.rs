@@ -110,11 +110,27 @@ impl From<OrderError> for WebError {
             OrderError::Limit { limit, .. } => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "BUSINESS_RULE", message).with("limit", limit)
             }
+            OrderError::Closed(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "BUSINESS_RULE", message),
+            OrderError::SoldOut(lacking) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "BUSINESS_RULE", message)
+                .with("sold_out", lacking.option)
+                .with("field", lacking.field)
+                .with("choices", lacking.choices),
+            OrderError::NoSlot(no_slot) => {
+                let free: Vec<String> = no_slot.next_free.iter().map(ToString::to_string).collect();
+                Self::new(StatusCode::CONFLICT, "SLOT_UNAVAILABLE", message).with("next_free", free)
+            }
             OrderError::Duplicate { existing } => Self::new(StatusCode::CONFLICT, "DUPLICATE_ORDER", message)
                 .with("existing_order_id", existing.order_id.as_str()),
             OrderError::InProgress => Self::new(StatusCode::CONFLICT, "IDEMPOTENCY_IN_PROGRESS", message),
-            OrderError::NotFound => Self::not_found(message),
-            OrderError::InvalidState { .. } | OrderError::TooLate(_) => {
+            OrderError::KeyMismatch => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "IDEMPOTENCY_MISMATCH", message),
+            OrderError::IdTaken(id) => {
+                Self::new(StatusCode::CONFLICT, "DUPLICATE_ORDER", message).with("existing_order_id", id.as_str())
+            }
+            OrderError::NotFound | OrderError::NoSuchDelivery => Self::not_found(message),
+            OrderError::VersionConflict { current } => {
+                Self::new(StatusCode::PRECONDITION_FAILED, "VERSION_CONFLICT", message).with("version", current)
+            }
+            OrderError::InvalidState { .. } | OrderError::TooLate(_) | OrderError::NothingToUndo => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "INVALID_STATE", message)
             }
             OrderError::NotSaved(cause) => {

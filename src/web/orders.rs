@@ -55,9 +55,9 @@ fn no_order(number: &str) -> WebError {
     WebError::not_found(format!("there is no order {shown}").trim_end())
 }
 
-fn find(orders: &OrderService, asked: Asked) -> Result<Order, WebError> {
+async fn find(orders: &OrderService, asked: Asked) -> Result<Order, WebError> {
     let number = number(asked)?;
-    orders.by_number(number).ok_or_else(|| no_order(&number.to_string()))
+    orders.by_number(number).await?.ok_or_else(|| no_order(&number.to_string()))
 }
 
 async fn in_progress(
@@ -65,7 +65,7 @@ async fn in_progress(
     query: Result<Query<Limit>, QueryRejection>,
 ) -> Result<Json<Value>, WebError> {
     let limit = limit(query, 100)?;
-    let open = orders.open();
+    let open = orders.open().await?;
     let shown = |record: &&Arc<Record>| matches!(record.order.status, OrderStatus::Received | OrderStatus::Preparing);
     let newest: Vec<Value> = open.iter().rev().filter(shown).take(limit).map(numbered).collect();
     Ok(Json(newest.into()))
@@ -75,32 +75,32 @@ fn numbered(record: &Arc<Record>) -> Value {
     json!({"order_number": record.order.order_number, "status": record.order.status})
 }
 
-async fn board(State(orders): State<OrderService>) -> Json<Value> {
-    let open = orders.open();
+async fn board(State(orders): State<OrderService>) -> Result<Json<Value>, WebError> {
+    let open = orders.open().await?;
     let column = |is_shown: fn(OrderStatus) -> bool| -> Vec<Value> {
         let shown = open.iter().filter(|record| is_shown(record.order.status));
         shown.map(|record| json!({"order_number": record.order.order_number})).collect()
     };
     let preparing = column(|status| matches!(status, OrderStatus::Received | OrderStatus::Preparing));
     let ready = column(|status| status == OrderStatus::Ready);
-    Json(json!({"preparing": preparing, "ready": ready, "paused": false}))
+    Ok(Json(json!({"preparing": preparing, "ready": ready, "paused": false})))
 }
 
 async fn recent(
     State(orders): State<OrderService>,
     query: Result<Query<Limit>, QueryRejection>,
 ) -> Result<Json<Value>, WebError> {
-    let records = orders.recent(limit(query, 50)?);
+    let records = orders.recent(limit(query, 50)?).await?;
     let whole: Vec<Value> = records.iter().map(|record| json!(record.order)).collect();
     Ok(Json(whole.into()))
 }
 
 async fn one(State(orders): State<OrderService>, asked: Asked) -> Result<Json<Order>, WebError> {
-    find(&orders, asked).map(Json)
+    find(&orders, asked).await.map(Json)
 }
 
 async fn phone(State(orders): State<OrderService>, asked: Asked) -> Result<Json<Value>, WebError> {
-    let order = find(&orders, asked)?;
+    let order = find(&orders, asked).await?;
     Ok(Json(json!({"order_number": order.order_number, "phone": order.phone})))
 }
 

@@ -43,22 +43,14 @@ async fn seed(
     }
     let mut numbers = Vec::new();
     for _ in 0..count {
+        let origin = Origin { by: "api", correlation_id: Some(id.clone()) };
+        let names = ["Ada", "Grace", "Linus", "Barbara", "Edsger"];
         let new = NewOrder {
-            channel: Channel::Api,
-            name: ["Ada", "Grace", "Linus", "Barbara", "Edsger"]
-                .choose(&mut rand::rng())
-                .map(|name| (*name).to_owned()),
-            phone: None,
-            customer_id: None,
-            caller: None,
-            notes: None,
-            items: made_up(seed.shop.menu(), &mut rand::rng()),
-            call_sid: None,
-            idempotency_key: None,
+            name: names.choose(&mut rand::rng()).map(|name| (*name).to_owned()),
             allow_duplicate: true,
-            origin: Origin { by: "api", correlation_id: Some(id.clone()) },
+            ..NewOrder::new(Channel::Api, made_up(seed.shop.menu(), &mut rand::rng()), origin)
         };
-        numbers.push(seed.orders.create(new).await?.order_number);
+        numbers.push(seed.orders.create(new).await?.into_order()?.order_number);
     }
     Ok(Json(json!({"ok": true, "orders": numbers})))
 }

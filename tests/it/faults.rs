@@ -159,7 +159,7 @@ async fn a_caller_may_hang_up_at_any_moment() {
     shop.at_rest().await;
 
     shop.call(&Script::boba()).await.assert_flawless();
-    assert_eq!(shop.orders().len(), 1, "nobody who hung up has ordered");
+    assert_eq!(shop.orders().await.len(), 1, "nobody who hung up has ordered");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -196,12 +196,12 @@ async fn an_order_that_cannot_be_saved_stays_in_the_cart_and_is_placed_once_when
         _ => None,
     };
     shop.event(answered).await;
-    assert!(shop.orders().is_empty());
+    assert!(shop.orders().await.is_empty());
     std::fs::rename(&away, &folder).expect("the folder comes back");
     let call = shop.end_call(call).await;
     call.assert_flawless();
 
-    let orders = shop.orders();
+    let orders = shop.orders().await;
     assert_eq!((orders.len(), shop.order_files().len()), (1, 1));
     assert_eq!(orders[0].order_number, call.order_number());
     assert_eq!(feed.event_of("order_created").await["order_number"], json!(call.order_number()));

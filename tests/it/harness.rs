@@ -1,11 +1,13 @@
 //! A shop to test: the real server on a free port, a simulated agent, a folder of its own for orders.
 
 pub(crate) mod feed;
+pub(crate) mod google;
 mod phone;
 pub(crate) mod program;
 pub(crate) mod raw;
 mod schema;
 mod twilio;
+pub(crate) mod webhook;
 
 use bobarista::app::Mode;
 use bobarista::order_service::{NewOrder, Origin};
@@ -235,12 +237,13 @@ impl TestShop {
 
     /// Makes an order without a call: a quick one, for tests that are about what comes after.
     pub(crate) async fn place(&self, phone: Option<&str>) -> Order {
-        self.shop.orders().create(new_order(phone)).await.expect("an order")
+        let created = self.shop.orders().create(new_order(phone)).await.expect("an order");
+        created.into_order().expect("not deleted")
     }
 
     /// All orders, newest first.
-    pub(crate) fn orders(&self) -> Vec<Order> {
-        self.shop.orders().recent(100).iter().map(|record| record.order.clone()).collect()
+    pub(crate) async fn orders(&self) -> Vec<Order> {
+        self.shop.orders().recent(100).await.expect("readable").iter().map(|record| record.order.clone()).collect()
     }
 }
 
@@ -276,18 +279,13 @@ pub(crate) fn new_order(phone: Option<&str>) -> NewOrder {
         ("toppings".to_owned(), Said::Many(vec!["boba".to_owned()])),
     ];
     let region: Region = "US".parse().expect("a country");
+    let item = menu.item(&Asked { fields, quantity: Some(1), note: None }).expect("it is on the menu");
     NewOrder {
-        channel: Channel::Phone,
         name: Some("Ada".to_owned()),
         phone: phone.map(|number| PhoneNumber::parse(number, region).expect("a phone number")),
-        customer_id: None,
-        caller: None,
-        notes: None,
-        items: vec![menu.item(&Asked { fields, quantity: Some(1), note: None }).expect("it is on the menu")],
         call_sid: Some("CA00000000000000000000000000000042".to_owned()),
-        idempotency_key: None,
         allow_duplicate: true,
-        origin: Origin { by: "phone", correlation_id: None },
+        ..NewOrder::new(Channel::Phone, vec![item], Origin { by: "phone", correlation_id: None })
     }
 }
 

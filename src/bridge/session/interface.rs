@@ -47,6 +47,8 @@ pub enum Input<'a> {
     Stalled(Leg),
     /// A tool has answered.
     Tool(ToolAnswer),
+    /// What the agent has to know about the shop beside its prompt; nothing, when the shop is as the prompt says.
+    Shop(Arc<str>),
     /// The server is shutting down.
     Shutdown,
     /// A deadline may have passed.

@@ -120,6 +120,18 @@ impl Call {
     }
 }
 
+/// What agents are told by these outputs, and nothing else beside it.
+fn prompts(out: Vec<Output>) -> Vec<String> {
+    let prompt = |output| match output {
+        Output::AgentText(text) => match ClientMessage::parse(&text) {
+            Ok(ClientMessage::UpdatePrompt { prompt }) => prompt,
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    };
+    out.into_iter().map(prompt).collect()
+}
+
 fn answer(id: &str, effect: Option<Effect>) -> ToolAnswer {
     ToolAnswer { id: id.to_owned(), name: "get_cart".to_owned(), content: r#"{"ok":true}"#.to_owned(), effect }
 }
@@ -754,4 +766,27 @@ mod faults {
         assert!(call.give(Input::Phone(PhoneMessage::parse(empty).expect("well-formed JSON"))).is_empty());
         assert_eq!(call.session.summary().frames_in, 0);
     }
+}
+
+#[test]
+fn the_agent_is_told_of_the_shop_once_and_not_before_it_listens() {
+    let mut call = Call::dialling(AgentAudio::Mulaw);
+    assert!(call.give(Input::Shop("Sold out: tea.".into())).is_empty());
+    call.give(Input::AgentConnected);
+    call.agent(AgentMessage::Welcome { request_id: "r".to_owned() });
+    assert!(call.give(Input::Shop("Sold out: boba.".into())).is_empty());
+    // Only what holds by now.
+    assert_eq!(prompts(call.agent(AgentMessage::SettingsApplied)), [prompt::shop_update("Sold out: boba.")]);
+    assert!(call.give(Input::Shop("Sold out: boba.".into())).is_empty());
+    assert!(call.agent(AgentMessage::PromptUpdated).is_empty());
+    assert_eq!(prompts(call.give(Input::Shop("Paused.".into()))), [prompt::shop_update("Paused.")]);
+    assert_eq!(prompts(call.give(Input::Shop("".into()))), [prompt::shop_update("")]);
+
+    // An ordinary shop is no news.
+    let mut call = Call::dialling(AgentAudio::Mulaw);
+    call.give(Input::Shop("Sold out: tea.".into()));
+    call.give(Input::Shop("".into()));
+    call.give(Input::AgentConnected);
+    call.agent(AgentMessage::Welcome { request_id: "r".to_owned() });
+    assert!(call.agent(AgentMessage::SettingsApplied).is_empty());
 }

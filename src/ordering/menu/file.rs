@@ -1,5 +1,7 @@
 //! A menu file: its TOML shape, and everything that could be wrong with it.
 
+mod times;
+
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -11,6 +13,7 @@ use super::{Currency, Field, Kind, Limits, Menu, MenuOption, Piece, Requires, Ru
 use crate::ordering::matching::Matcher;
 use crate::ordering::money::Money;
 use crate::ordering::order::Item;
+use times::{HoursTable, SlotsTable};
 
 /// What is wrong with a menu file, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -70,6 +73,8 @@ struct MenuFile {
     choices: Vec<ChoiceTable>,
     #[serde(default, rename = "rule")]
     rules: Vec<RuleTable>,
+    hours: Option<Spanned<HoursTable>>,
+    slots: Option<SlotsTable>,
 }
 
 #[derive(Deserialize)]
@@ -173,6 +178,8 @@ impl Source<'_> {
             let message = format!("unknown time zone \"{unknown}\"; expected an IANA name such as America/Los_Angeles");
             self.wrong(&file.time_zone, message)
         })?;
+        let hours = self.hours(file.hours.as_ref(), time_zone.clone())?;
+        let slots = self.slots(file.slots.as_ref())?;
         let mut requires = Requires::default();
         for word in &file.requires {
             match word.as_ref().as_str() {
@@ -237,7 +244,20 @@ impl Source<'_> {
             rules.push(Rule { option, requires, say: self.sentence(&rule.say)? });
         }
         let summary = self.summary(&file.summary, &fields)?;
-        Ok(Menu { name, currency, time_zone, sentences, requires, limits, minutes_to_make, fields, rules, summary })
+        Ok(Menu {
+            name,
+            currency,
+            time_zone,
+            hours,
+            slots,
+            sentences,
+            requires,
+            limits,
+            minutes_to_make,
+            fields,
+            rules,
+            summary,
+        })
     }
 
     fn base(&self, table: BaseTable) -> Result<Field, MenuError> {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{Field, Kind, Menu, Piece};
+use super::{Field, Kind, Menu, MenuOption, Piece};
 use crate::ordering::money::Money;
 use crate::ordering::order::{Choice, Item, total};
 
@@ -44,24 +44,29 @@ impl Menu {
 
     /// What is on the menu, in sentences to say.
     pub fn spoken(&self) -> String {
+        self.spoken_without(|_, _| false)
+    }
+
+    /// What is on the menu, in sentences to say, without the options that are left out.
+    pub fn spoken_without(&self, left_out: impl Fn(&Field, &MenuOption) -> bool) -> String {
         let mut spoken = String::new();
         for field in &self.fields {
-            let options: Vec<String> =
-                field.options.iter().map(|option| self.option_with_price(field, option)).collect();
+            let there: Vec<&MenuOption> = field.options.iter().filter(|option| !left_out(field, option)).collect();
+            let options: Vec<String> = there.iter().map(|option| self.option_with_price(field, option)).collect();
+            let (name, options) = (field.spoken_name(), options.join(", "));
             let _ = match &field.kind {
-                Kind::Base => write!(spoken, "We have {}.", options.join(", ")),
+                Kind::Base if there.is_empty() => write!(spoken, "Everything is sold out."),
+                Kind::Base => write!(spoken, "We have {options}."),
+                _ if there.is_empty() => write!(spoken, " Nothing is left for {name}."),
                 Kind::One { default } => {
-                    let default = &field.options[*default].name;
-                    write!(
-                        spoken,
-                        " For {}: {} ({default} unless you say otherwise).",
-                        field.spoken_name(),
-                        options.join(", ")
-                    )
+                    let default = &field.options[*default];
+                    // A default that is sold out is none: the caller has to choose.
+                    match there.contains(&default) {
+                        true => write!(spoken, " For {name}: {options} ({} unless you say otherwise).", default.name),
+                        false => write!(spoken, " For {name}: {options}."),
+                    }
                 }
-                Kind::Many { none } => {
-                    write!(spoken, " For {}: {}, or {none}.", field.spoken_name(), options.join(", "))
-                }
+                Kind::Many { none } => write!(spoken, " For {name}: {options}, or {none}."),
             };
         }
         spoken
@@ -109,7 +114,7 @@ impl Menu {
         terms
     }
 
-    fn option_with_price(&self, field: &Field, option: &super::MenuOption) -> String {
+    fn option_with_price(&self, field: &Field, option: &MenuOption) -> String {
         match (&field.kind, option.price) {
             (Kind::Base, price) => format!("{} {}", option.name, self.amount(price)),
             (_, Money::ZERO) => option.name.clone(),

@@ -266,6 +266,62 @@ fn a_bad_file_is_told_by_its_line() {
     assert!(Menu::parse("").unwrap_err().message.contains("missing field"));
 }
 
+/// The boba menu with this at its end.
+fn boba_with(tables: &str) -> Result<Menu, MenuError> {
+    Menu::parse(&format!("{}\n{tables}", include_str!("../../../menus/boba.toml")))
+}
+
+#[test]
+fn the_built_in_shops_never_close_and_the_example_in_the_file_is_valid() {
+    for menu in [boba(), coffee()] {
+        assert_eq!(menu.hours().next_change(jiff::Timestamp::UNIX_EPOCH), None);
+        assert!(menu.hours().is_open(jiff::Timestamp::UNIX_EPOCH) && menu.slots().is_none());
+    }
+    let (_, example) = include_str!("../../../menus/boba.toml").split_once("# [hours]").unwrap();
+    let lines = example.lines().filter_map(|line| line.strip_prefix("# "));
+    let tables: Vec<&str> = lines.filter(|line| line.starts_with('[') || line.contains(" = ")).collect();
+    let menu = boba_with(&format!("[hours]\n{}", tables.join("\n"))).unwrap();
+    assert_eq!(menu.slots(), Some(Slots { minutes: 15, drinks: 20 }));
+    // A Friday night, in Los Angeles.
+    assert!(menu.hours().is_open("2026-11-28T01:59:00-08:00".parse().unwrap()));
+    assert!(!menu.hours().is_open("2026-12-25T10:00:00-08:00".parse().unwrap()));
+}
+
+#[test]
+fn bad_hours_and_slots_are_told_by_their_line() {
+    let lines = include_str!("../../../menus/boba.toml").lines().count() + 1;
+    for (tables, line, expected) in [
+        ("[hours]\nmon = [\"09:00-18:00\"]\ntue = [\"9 to 5\"]", 3, "\"9 to 5\" is no interval"),
+        ("[hours]\nmon = [\"09:00-09:00\"]", 2, "ends where it begins"),
+        ("[hours]\nmon = [\n\"09:00-12:00\",\n\"11:00-13:00\"]", 4, "\"11:00-13:00\" overlaps"),
+        ("[hours]\nmon = [\"09:00-18:00\"]\nclosed = [\"25.12.2026\"]", 3, "\"25.12.2026\" is no date"),
+        ("[hours]\nmon = [\"09:00-18:00\"]\nclosed = [\"2026-02-30\"]", 3, "is no date"),
+        ("[hours]\nmon = [\"09:00-18:00\"]\nclosed = [\"2026-12-25T10:00\"]", 3, "is no date"),
+        ("[hours]\nmon = \"09:00-18:00\"", 2, "expected a sequence"),
+        ("[hours]\nmonday = [\"09:00-18:00\"]", 2, "unknown field `monday`"),
+        ("[hours]\nmon = []", 1, "never opens"),
+        ("[slots]\nminutes = 25\ndrinks = 20", 2, "25 minutes do not divide an hour"),
+        ("[slots]\nminutes = 1\ndrinks = 20", 2, "do not divide an hour"),
+        ("[slots]\nminutes = 15\ndrinks = 0", 3, "at least 1"),
+        ("[slots]\nminutes = 15", 1, "missing field `drinks`"),
+    ] {
+        let error = boba_with(tables).expect_err(tables);
+        assert!(error.message.contains(expected), "{tables}: {error}");
+        assert_eq!(error.line, lines + line, "{tables}: {error}");
+    }
+}
+
+#[test]
+fn what_is_sold_out_is_not_said() {
+    let without = |names: &'static [&str]| boba().spoken_without(|_, option| names.contains(&option.name.as_str()));
+    assert_eq!(without(&[]), boba().spoken());
+    insta::assert_snapshot!(
+        without(&["taro milk tea", "boba", "regular ice", "matcha stencil on top"]),
+        @"We have black milk tea $5.50. For toppings: egg pudding $0.75 extra, crystal agar boba $0.75 extra, vanilla cream $0.75 extra, or no toppings. For sweetness: 0%, 25%, 50%, 75%, 100% (50% unless you say otherwise). For ice: no ice, less ice, extra ice. Nothing is left for addons."
+    );
+    assert!(without(&["taro milk tea", "black milk tea"]).starts_with("Everything is sold out."));
+}
+
 proptest! {
     #[test]
     fn a_price_is_the_sum_of_what_is_in_the_cup(

@@ -389,7 +389,10 @@ impl Session {
             Ok(ClientMessage::InjectAgentMessage { message, behavior }) => {
                 self.inject(message, behavior.unwrap_or(InjectBehavior::Default), terms).await
             }
-            Ok(ClientMessage::UpdatePrompt { .. }) => self.send(AgentMessage::PromptUpdated).await,
+            Ok(ClientMessage::UpdatePrompt { prompt }) => {
+                self.tell(What::PromptUpdated { prompt });
+                self.send(AgentMessage::PromptUpdated).await
+            }
             Ok(ClientMessage::UpdateThink { .. }) => self.send(AgentMessage::ThinkUpdated).await,
             Ok(ClientMessage::UpdateSpeak { .. }) => self.send(AgentMessage::SpeakUpdated).await,
             Ok(ClientMessage::UpdateListen { .. }) => self.send(AgentMessage::ListenUpdated).await,

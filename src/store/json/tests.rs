@@ -2,8 +2,11 @@ use super::*;
 use crate::ordering::menu::{Asked, Menu, Said};
 use crate::ordering::order::{Channel, HistoryEntry, Order, total};
 use crate::ordering::status::OrderStatus;
+use crate::store::{Ask, Facts, unannounced};
 use std::cell::Cell;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 thread_local! {
     /// How many folder syncs of this thread still work; none: all.
@@ -29,8 +32,9 @@ fn now() -> Timestamp {
     Timestamp::from_second(1_704_067_200).expect("a valid instant")
 }
 
-fn open_with(dir: &Path, clear_on_start: bool) -> JsonStore {
-    JsonStore::open(&OrdersConfig { dir: dir.to_owned(), clear_on_start }, "main").expect("a folder")
+fn open_with(dir: &Path, clear_on_start: bool) -> Inner {
+    let config = OrdersConfig { clear_on_start, ..OrdersConfig::json(dir) };
+    Inner::open(&config, "main".to_owned(), Access::Write).expect("a folder")
 }
 
 fn record(order_id: OrderId, order_number: OrderNumber) -> Record {
@@ -52,27 +56,42 @@ fn record(order_id: OrderId, order_number: OrderNumber) -> Record {
         items,
         call_sid: None,
         estimated_ready_time: None,
+        pickup_at: None,
         metadata: serde_json::Map::new(),
         created_at: now(),
         updated_at: now(),
         history: vec![HistoryEntry { status: OrderStatus::Received, at: now(), by: "phone".to_owned() }],
     };
-    Record { order, idempotency_keys: Vec::new(), fingerprint: None, fingerprint_at: None, deliveries: Vec::new() }
+    Record::new(order)
 }
 
-fn insert(store: &JsonStore) -> Result<Arc<Record>, ChangeError<()>> {
-    store.0.insert(now(), |_| Ok(()), |_, id, number| record(id, number), |_| || ())
+fn insert(store: &Inner) -> Result<Arc<Record>, CommitError> {
+    insert_if(store, true, unannounced())
 }
 
-fn amend(record: &Record) -> Result<Record, ()> {
-    let mut changed = record.clone();
-    changed.order.version += 1;
-    changed.order.notes = Some("changed".to_owned());
-    Ok(changed)
+fn insert_if(store: &Inner, allowed: bool, announce: Announce) -> Result<Arc<Record>, CommitError> {
+    let ask =
+        Ask { now: now(), order_id: None, key: None, fingerprint: None, phone: None, ahead_until: now(), due: None };
+    let check = Box::new(move |_: &Facts| allowed);
+    store.insert(Insert { ask, check, build: Box::new(|_, id, number| record(id, number)), announce })
 }
 
-fn files(dir: &Path) -> Vec<String> {
-    let mut names = names(dir).expect("readable");
+fn amend(store: &Inner, id: &OrderId, announce: Announce) -> Result<Arc<Record>, CommitError> {
+    let amend = |record: &Record, _: &Facts| {
+        let mut changed = record.clone();
+        changed.order.version += 1;
+        changed.order.notes = Some("changed".to_owned());
+        Some(changed)
+    };
+    store.update(Update { id: id.clone(), now: now(), ahead_until: now(), amend: Box::new(amend), announce })
+}
+
+fn path_of(store: &Inner, id: &OrderId) -> PathBuf {
+    store.folder.path(&store.read().file_of(id).expect("a file"))
+}
+
+fn order_files(dir: &Path) -> Vec<String> {
+    let mut names = files::names(dir).expect("readable");
     names.retain(|name| name.starts_with("order_"));
     names.sort();
     names
@@ -83,11 +102,11 @@ fn an_order_that_failed_after_the_rename_is_gone_and_its_name_is_free() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let store = open_with(dir.path(), false);
     SYNCS_LEFT.set(Some(0));
-    assert!(matches!(insert(&store), Err(ChangeError::Store(StoreError::Io { .. }))));
-    assert!(files(dir.path()).is_empty(), "an order that nobody was told of does not come back");
+    assert!(matches!(insert(&store), Err(CommitError::Store(StoreError::Io { .. }))));
+    assert!(order_files(dir.path()).is_empty(), "an order that nobody was told of does not come back");
     let saved = insert(&store).expect("an order");
-    assert_eq!(files(dir.path()), ["order_20240101T000000.json"]);
-    assert_eq!(store.path_of(&saved.order.order_id), Some(dir.path().join("order_20240101T000000.json")));
+    assert_eq!(order_files(dir.path()), ["order_20240101T000000.json"]);
+    assert_eq!(path_of(&store, &saved.order.order_id), dir.path().join("order_20240101T000000.json"));
 }
 
 #[test]
@@ -95,14 +114,16 @@ fn a_change_that_failed_after_the_rename_is_taken_back_on_disk_too() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let store = open_with(dir.path(), false);
     let saved = insert(&store).expect("an order");
-    let path = store.path_of(&saved.order.order_id).expect("a file");
+    let path = path_of(&store, &saved.order.order_id);
     SYNCS_LEFT.set(Some(0));
-    let told = Cell::new(false);
-    let failed = store.0.update(&saved.order.order_id, amend, |_| || told.set(true));
-    assert!(matches!(failed, Err(ChangeError::Store(StoreError::Io { .. }))), "{failed:?}");
-    assert!(!told.get(), "what did not happen is not told");
-    assert_eq!(read_record(&path).expect("readable"), *saved);
-    assert_eq!(store.read(|view| view.by_id(&saved.order.order_id)), Some(saved));
+    let told = Arc::new(AtomicBool::new(false));
+    let tell = Arc::clone(&told);
+    let announce: Announce = Box::new(|_| Box::new(move || tell.store(true, Ordering::Relaxed)));
+    let failed = amend(&store, &saved.order.order_id, announce);
+    assert!(matches!(failed, Err(CommitError::Store(StoreError::Io { .. }))), "{failed:?}");
+    assert!(!told.load(Ordering::Relaxed), "what did not happen is not told");
+    assert_eq!(files::read_json::<Record>(&path).expect("readable"), *saved);
+    assert_eq!(store.read().by_id(&saved.order.order_id), Some(saved));
 }
 
 #[test]
@@ -110,8 +131,7 @@ fn what_is_refused_costs_no_id() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let store = open_with(dir.path(), false);
     for _ in 0..3 {
-        let refused = store.0.insert(now(), |_| Err("no"), |_, id, number| record(id, number), |_| || ());
-        assert!(matches!(refused, Err(ChangeError::Refused("no"))));
+        assert!(matches!(insert_if(&store, false, unannounced()), Err(CommitError::Refused)));
     }
     assert_eq!(insert(&store).expect("an order").order.order_id.as_str(), "ORD-main-1");
 }
@@ -119,11 +139,13 @@ fn what_is_refused_costs_no_id() {
 #[test]
 fn changes_are_told_under_the_lock_that_shows_them() {
     let dir = tempfile::tempdir().expect("a temporary folder");
-    let store = open_with(dir.path(), false);
-    let locked = |_: &Record| || assert!(store.0.index.try_read().is_err(), "nobody sees it before it is told");
-    let build = |_: &View<'_>, id, number| record(id, number);
-    let saved = store.0.insert(now(), |_| Ok::<_, ()>(()), build, locked).expect("an order");
-    store.0.update(&saved.order.order_id, amend, locked).expect("changed");
+    let store = Arc::new(open_with(dir.path(), false));
+    let locked = || -> Announce {
+        let store = Arc::clone(&store);
+        Box::new(|_| Box::new(move || assert!(store.index.try_read().is_err(), "nobody sees it before it is told")))
+    };
+    let saved = insert_if(&store, true, locked()).expect("an order");
+    amend(&store, &saved.order.order_id, locked()).expect("changed");
 }
 
 #[test]
@@ -136,7 +158,7 @@ fn a_cleared_folder_gives_no_id_again() {
     fs::write(&counter, line.replacen("00000000000000000001", "00000000000000000000", 1)).expect("writable");
     let second = insert(&open_with(dir.path(), true)).expect("an order").order.order_id.clone();
     assert_ne!(first, second);
-    assert_eq!(files(dir.path()).len(), 1, "cleared");
+    assert_eq!(order_files(dir.path()).len(), 1, "cleared");
 }
 
 #[test]
@@ -146,7 +168,7 @@ fn an_old_corrupt_file_does_not_make_the_count_jump_at_every_start() {
     let mut ids = Vec::new();
     for start in 0..3 {
         let store = open_with(dir.path(), false);
-        assert_eq!(store.quarantined(), usize::from(start == 0));
+        assert_eq!(store.unreadable, usize::from(start == 0));
         ids.push(insert(&store).expect("an order").order.order_id.number_at("main").expect("ours"));
     }
     assert_eq!(ids, [ids[0], ids[0] + 1, ids[0] + 2]);
@@ -158,24 +180,24 @@ fn of_two_files_with_one_id_the_later_version_wins_and_the_other_is_set_aside() 
     let store = open_with(dir.path(), false);
     let saved = insert(&store).expect("an order");
     let id = saved.order.order_id.clone();
-    let path = store.path_of(&id).expect("a file");
+    let path = path_of(&store, &id);
     fs::copy(&path, dir.path().join("order_20230101T000000.json")).expect("a copy");
     fs::copy(&path, dir.path().join("order_20250101T000000.json")).expect("a copy");
-    store.0.update(&id, amend, |_| || ()).expect("changed");
+    amend(&store, &id, unannounced()).expect("changed");
     drop(store);
     let store = open_with(dir.path(), false);
-    assert_eq!(store.read(|view| view.by_id(&id)).expect("there").order.version, 2);
-    assert_eq!(store.path_of(&id), Some(path));
-    assert_eq!(store.quarantined(), 2);
+    assert_eq!(store.read().by_id(&id).expect("there").order.version, 2);
+    assert_eq!(path_of(&store, &id), path);
+    assert_eq!(store.unreadable, 2);
     let expected =
         ["order_20230101T000000.json.corrupt", "order_20240101T000000.json", "order_20250101T000000.json.corrupt"];
-    assert_eq!(files(dir.path()), expected);
+    assert_eq!(order_files(dir.path()), expected);
 }
 
 #[test]
 fn an_order_is_read_by_nobody_else_on_the_machine() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let store = open_with(dir.path(), false);
-    let path = store.path_of(&insert(&store).expect("an order").order.order_id).expect("a file");
+    let path = path_of(&store, &insert(&store).expect("an order").order.order_id);
     assert_eq!(fs::metadata(path).expect("there").permissions().mode() & 0o777, 0o600);
 }
