@@ -1,7 +1,11 @@
 //! Builds every part from the configuration and runs them: the only place that knows them all.
 
+mod daily;
+
 use crate::call::{CallSettings, Calls, LiveCalls};
-use crate::config::{Config, ConfigError, Exposure, FinalConfirmationChoice, Lookup, Problem, SheetsConfig};
+use crate::config::{
+    Config, ConfigError, Exposure, FinalConfirmationChoice, Lookup, Problem, SheetsConfig, WebhookConfig,
+};
 use crate::deepgram::line::{AgentLine, DialError};
 use crate::deepgram::message::ClientMessage;
 use crate::deepgram::prompt::{PromptError, agent_audio, opening_settings};
@@ -10,12 +14,13 @@ use crate::order_service::{Clock, OrderService, Owes, Rules, TextPolicy};
 use crate::ordering::cart::FinalConfirmation;
 use crate::ordering::menu::Menu;
 use crate::ordering::phone_number::{self, Region};
-use crate::outbox::{Credentials, Outbox, SmsSender};
-use crate::shop::{Shop, ShopState};
-use crate::store::{self, Access, StoreError};
+use crate::outbox::{Credentials, Outbox, Pace, SenderError, Senders, SheetsSender, SmsSender, WebhookSender};
+use crate::shop::{Shop, ShopKeeper};
+use crate::store::{self, Access, StoreError, migration};
 use crate::tools::{self, Toolbox};
 use crate::twilio::rest::{BadBase, RestClient};
 use crate::web;
+use crate::web::health::Health;
 use crate::web::pages::ShopCard;
 use crate::web::staff::StaffDoor;
 use axum::Router;
@@ -31,8 +36,6 @@ use tokio_util::task::TaskTracker;
 /// How long calls, requests and deliveries may take to end when the server stops: a little more than they give
 /// themselves.
 const STOP_LIMIT: Duration = Duration::from_secs(12);
-/// How often ready orders are looked through for those that nobody picked up.
-const FORGOTTEN_EVERY: Duration = Duration::from_secs(60);
 
 /// Why the server cannot start. Each names the setting to look at.
 #[derive(Debug, thiserror::Error)]
@@ -43,12 +46,24 @@ pub enum AppError {
     /// The orders' folder cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Somebody began to copy orders into this store and has not finished.
+    #[error(
+        "the orders are the unfinished copy of {0}; finish it with `bobarista orders migrate`, or set ORDER_MANAGER_TYPE \
+         to what was used before"
+    )]
+    HalfCopied(String),
     /// The agent cannot be dialled.
     #[error("the agent cannot be dialled: {0}")]
     Agent(#[from] DialError),
     /// Twilio's API cannot be reached that way.
     #[error("TWILIO_API_BASE: {0}")]
     TwilioBase(#[from] BadBase),
+    /// The spreadsheet cannot be written to that way.
+    #[error("SHEETS_API_BASE: {0}")]
+    Sheets(#[source] SenderError),
+    /// The webhook cannot be reached that way.
+    #[error("WEBHOOK_URL: {0}")]
+    Webhook(#[source] SenderError),
     /// No HTTP client could be made.
     #[error("no HTTP client could be made: {0}")]
     Http(#[from] reqwest::Error),
@@ -61,6 +76,7 @@ pub struct App {
     orders: OrderService,
     shop: Shop,
     live: LiveCalls,
+    retention_days: Option<u32>,
     tasks: TaskTracker,
     shutdown: CancellationToken,
 }
@@ -117,6 +133,8 @@ struct Understood {
     /// The agent's opening settings, as JSON.
     agent_settings: String,
     agent: AgentLine,
+    /// Who writes to the spreadsheet, where there is one.
+    sheets: Option<Credentials>,
 }
 
 impl Understood {
@@ -135,8 +153,8 @@ impl Understood {
             note(&mut problems, line.map_err(|error| problem("DG_AGENT_URL", format!("cannot be dialled: {error}"))));
         let sheets = note(&mut problems, sheets_credentials(config));
         match (menu, region, sms_countries, agent_settings, agent, sheets) {
-            (Some(menu), Some(region), Some(sms_countries), Some(agent_settings), Some(agent), Some(_)) => {
-                Ok(Self { menu, region, sms_countries, agent_settings, agent })
+            (Some(menu), Some(region), Some(sms_countries), Some(agent_settings), Some(agent), Some(sheets)) => {
+                Ok(Self { menu, region, sms_countries, agent_settings, agent, sheets })
             }
             _ => Err(problems),
         }
@@ -180,13 +198,16 @@ impl App {
     ) -> Result<Self, AppError> {
         // All that can be wrong is looked at before the store is opened: opening it may clear it.
         let understood = Understood::new(config).map_err(|problems| ConfigError { problems })?;
-        let Understood { menu, region, sms_countries, agent_settings, agent } = understood;
-        let http = http_client()?;
-        let sms = sms_sender(config, &http)?;
+        let Understood { menu, region, sms_countries, agent_settings, agent, sheets } = understood;
+        let http = http_client()?.build()?;
+        let senders = senders(config, &http, sheets, &clock)?;
         let rest = voice_rest(config, &http)?;
         let tasks = TaskTracker::new();
 
         let store = store::open(&config.orders, &config.shop.id, Access::Write).await?;
+        if let Some(source) = migration::unfinished(&*store).await? {
+            return Err(AppError::HalfCopied(source));
+        }
         let events = EventLog::new(clock.now());
         let rules = Rules {
             shop_id: config.shop.id.clone(),
@@ -195,10 +216,15 @@ impl App {
             ready_for: SignedDuration::try_from(config.shop.ready_for).unwrap_or(SignedDuration::MAX),
             demo: mode == Mode::Demo,
         };
-        let texts = TextPolicy { enabled: sms.is_some(), countries: sms_countries, shop_name: menu.name().to_owned() };
-        let owes = Owes { texts, sheet: false, webhook: false };
+        let texts =
+            TextPolicy { enabled: senders.sms.is_some(), countries: sms_countries, shop_name: menu.name().to_owned() };
+        let owes = Owes { texts, sheet: senders.sheets.is_some(), webhook: senders.webhook.is_some() };
         let shop = Shop::new(Arc::clone(&menu), config.shop.ordering_enabled, events.clone());
-        shop.restore(ShopState::default(), clock.now());
+        let now = {
+            let clock = clock.clone();
+            move || clock.now()
+        };
+        let keeper = ShopKeeper::open(shop.clone(), Arc::clone(&store), now, tasks.clone()).await?;
         let orders = OrderService::new(store, events.clone(), shop.clone(), rules, owes, clock, tasks.clone());
 
         let toolbox = Toolbox {
@@ -226,16 +252,29 @@ impl App {
         let local = config.server.exposure == Exposure::Local;
         let door = StaffDoor::new(config.server.staff_password.clone(), config.server.api_key.clone(), local);
         let card = ShopCard { name: menu.name().to_owned(), phone: config.telephone.number.clone() };
+        let described = web::orders::router(orders.clone(), shop.clone(), &door)
+            .merge(web::people::router(orders.clone(), region, &door))
+            .merge(web::deliveries::router(orders.clone(), &door))
+            .merge(web::api::router(orders.clone(), keeper, region, &door));
+        let health = Health::new(orders.clone(), shop.clone(), live.clone(), config.shop.max_calls, shutdown.clone());
         let mut routes = calls
             .router()
             .merge(web::pages::router(card, &door))
+            .merge(health.router())
             .merge(web::live::router(events, &door, shutdown.clone()))
-            .merge(web::orders::router(orders.clone(), &door));
+            .merge(web::api::document::serve(described, &menu, &config.shop.id));
         if mode == Mode::Demo {
             routes = routes.merge(web::seed::router(orders.clone(), shop.clone(), &door));
         }
         let routes = web::finish(routes, local);
-        Ok(Self { routes, outbox: Outbox::new(orders.clone(), sms), orders, shop, live, tasks, shutdown })
+        let outbox = Outbox::new(orders.clone(), senders, menu);
+        let retention_days = config.orders.retention_days;
+        Ok(Self { routes, outbox, orders, shop, live, retention_days, tasks, shutdown })
+    }
+
+    /// With another patience towards the services that deliveries go to.
+    pub fn paced(self, pace: Pace) -> Self {
+        Self { outbox: self.outbox.paced(pace), ..self }
     }
 
     /// The order service, for commands that run beside the server.
@@ -266,7 +305,7 @@ impl App {
         let outbox = tokio::spawn(self.outbox.run(self.shutdown.clone()));
         let clock = self.orders.clone();
         let shop = tokio::spawn(self.shop.run(move || clock.now(), self.shutdown.clone()));
-        let forgotten = tokio::spawn(complete_forgotten(self.orders, self.shutdown.clone()));
+        let daily = tokio::spawn(daily::run(self.orders, self.retention_days, self.shutdown.clone()));
         let listener = listener.tap_io(|socket| {
             if let Err(error) = socket.set_nodelay(true) {
                 tracing::debug!("a socket may delay its frames: {error}");
@@ -287,21 +326,12 @@ impl App {
         let ended = async {
             self.tasks.wait().await;
             // Their work is bounded by itself; a panic there has been logged by the runtime.
-            let _ = tokio::join!(outbox, shop, forgotten, warm);
+            let _ = tokio::join!(outbox, shop, daily, warm);
         };
         if tokio::time::timeout(STOP_LIMIT, ended).await.is_err() {
             tracing::warn!("some calls or deliveries did not end in time");
         }
         served
-    }
-}
-
-async fn complete_forgotten(orders: OrderService, shutdown: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            () = tokio::time::sleep(FORGOTTEN_EVERY) => orders.complete_forgotten().await,
-        }
     }
 }
 
@@ -330,9 +360,35 @@ fn country(setting: &'static str, code: &str) -> Result<Region, Problem> {
 }
 
 /// TLS by rustls with ring, as on the agent leg: one TLS stack in the program.
-fn http_client() -> Result<reqwest::Client, AppError> {
+fn http_client() -> Result<reqwest::ClientBuilder, AppError> {
     let tls = crate::deepgram::line::tls_config()?;
-    Ok(reqwest::Client::builder().tls_backend_preconfigured(tls).build()?)
+    Ok(reqwest::Client::builder().tls_backend_preconfigured(tls))
+}
+
+/// Whoever sends what orders owe, as far as each is configured.
+fn senders(
+    config: &Config,
+    http: &reqwest::Client,
+    credentials: Option<Credentials>,
+    clock: &Clock,
+) -> Result<Senders, AppError> {
+    let now = || {
+        let clock = clock.clone();
+        move || clock.now()
+    };
+    let sheets = match config.deliveries.sheets.as_ref().zip(credentials) {
+        Some((sheets, credentials)) => {
+            Some(SheetsSender::new(http_client()?, sheets, credentials, now()).map_err(AppError::Sheets)?)
+        }
+        None => None,
+    };
+    let webhook = match &config.deliveries.webhook {
+        Some(WebhookConfig { url, secret }) => {
+            Some(WebhookSender::new(http_client()?, url, secret.clone(), now()).map_err(AppError::Webhook)?)
+        }
+        None => None,
+    };
+    Ok(Senders { sms: sms_sender(config, http)?, sheets, webhook })
 }
 
 fn sms_sender(config: &Config, http: &reqwest::Client) -> Result<Option<SmsSender>, AppError> {

@@ -12,6 +12,7 @@ pub use voice::CorrelationId;
 use crate::bridge::{EndReason, SessionSettings, Summary, driver};
 use crate::deepgram::line::AgentLine;
 use crate::deepgram::settings::AgentAudio;
+use crate::order_service::OrderService;
 use crate::shop::Shop;
 use crate::tools::{Caller, ToolDesk, Toolbox};
 use crate::twilio::message::Start;
@@ -133,6 +134,10 @@ impl Calls {
 
     fn endings(&self) -> &Endings {
         &self.0.endings
+    }
+
+    fn orders(&self) -> &OrderService {
+        &self.0.tools.orders
     }
 
     fn tasks(&self) -> &TaskTracker {

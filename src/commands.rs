@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod logs;
+mod orders;
 mod serve;
 mod test_order;
 
@@ -26,6 +27,9 @@ pub enum Command {
     Check,
     /// Write a test order, read it back, check every field and say where it is
     TestOrder,
+    /// Look at orders, take them to another store, erase a customer
+    #[command(subcommand)]
+    Orders(orders::Command),
 }
 
 /// Carries out a command.
@@ -46,6 +50,10 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::TestOrder => {
             load_env_file()?;
             test_order::run(&environment)
+        }
+        Command::Orders(command) => {
+            load_env_file()?;
+            block_on(orders::run(command, &environment))
         }
     }
 }

@@ -19,8 +19,9 @@
 //! | [`ordering`] | the shop's rules: menu, matching, cart, order, money, phone numbers; pure |
 //! | [`shop`] | the shop at this moment: does it take orders, what is sold out, when could a drink be ready |
 //! | [`order_service`] | the only writer of orders: checks, saves, announces, owes deliveries |
-//! | [`store`] | orders on disk, committed whole or not at all |
+//! | [`store`] | orders in files, in SQLite or in DynamoDB, committed whole or not at all; and what else is durable |
 //! | [`outbox`] | sends what is owed because of orders |
+//! | [`http`] | what every client of an HTTP service needs of an answer |
 //! | [`events`] | what has just changed, numbered and replayable |
 //! | [`web`] | pages, lists and live feeds; the only mapping from errors to HTTP |
 //! | [`simulator`] | Twilio, Deepgram and a whole shop, played over real sockets |
@@ -36,6 +37,7 @@ pub mod commands;
 pub mod config;
 pub mod deepgram;
 pub mod events;
+pub mod http;
 pub mod order_service;
 pub mod ordering;
 pub mod outbox;

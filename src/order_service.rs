@@ -9,9 +9,10 @@ mod people;
 mod texts;
 
 pub use crate::store::{
-    Answer, AuditEntry, Delivery, DeliveryKind, DeliveryState, Page, Place, Query, Record, Reply, Statistics,
+    Answer, AuditEntry, Delivery, DeliveryKind, DeliveryState, Lane, Owed, Page, Place, Query, Record, Reply,
+    Statistics,
 };
-pub use deliveries::{Attempt, Claimed, Owes};
+pub use deliveries::{Attempt, CLAIM, CarrierReport, CarrierStatus, Claimed, Owes};
 pub use people::Erased;
 pub use texts::TextPolicy;
 
@@ -20,11 +21,11 @@ use crate::ordering::order::{self, Channel, Item, Order, OrderId, OrderNumber};
 use crate::ordering::phone_number::PhoneNumber;
 use crate::ordering::status::OrderStatus;
 use crate::shop::{Lacking, NoSlot, Shop};
-use crate::store::{ANSWERS_KEPT, ChangeError, Store, StoreError};
+use crate::store::{ANSWERS_KEPT, Answered, ChangeError, Store, StoreError};
 use changes::entered;
+use deliveries::Wakes;
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
-use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 /// The present, replaceable in tests.
@@ -188,7 +189,7 @@ pub struct Patch {
     pub estimated_ready_time: Option<Option<Timestamp>>,
 }
 
-/// Why an order was not made or changed. Nothing was.
+/// Why an order was not made or changed. Nothing was, unless it [is in doubt](OrderError::is_in_doubt).
 #[derive(Debug, thiserror::Error)]
 pub enum OrderError {
     /// Without lines there is nothing to order.
@@ -239,7 +240,7 @@ pub enum OrderError {
         current: u64,
     },
     /// There is no change of status that may still be taken back.
-    #[error("nothing can be taken back: the last change of status by staff is more than 5 seconds ago")]
+    #[error("nothing can be taken back: only the last change of status by staff can, once, and for 5 seconds")]
     NothingToUndo,
     /// The status does not allow it.
     #[error("an order that is {} cannot become {}", .from.label(), .to.label())]
@@ -255,6 +256,13 @@ pub enum OrderError {
     /// The store could not do it.
     #[error("the order could not be saved: {0}")]
     NotSaved(#[from] StoreError),
+}
+
+impl OrderError {
+    /// Whether it may have been done all the same, so that the same must be asked again with the same key, or looked for.
+    pub fn is_in_doubt(&self) -> bool {
+        matches!(self, Self::NotSaved(error) if error.leaves_doubt())
+    }
 }
 
 impl From<ChangeError<OrderError>> for OrderError {
@@ -278,7 +286,7 @@ struct Inner {
     rules: Rules,
     owes: Owes,
     clock: Clock,
-    owed: Notify,
+    owed: Wakes,
     tasks: TaskTracker,
 }
 
@@ -293,12 +301,33 @@ impl OrderService {
         clock: Clock,
         tasks: TaskTracker,
     ) -> Self {
-        Self(Arc::new(Inner { store, events, shop, rules, owes, clock, owed: Notify::new(), tasks }))
+        Self(Arc::new(Inner { store, events, shop, rules, owes, clock, owed: Wakes::default(), tasks }))
     }
 
     /// Makes an order, or finds the one that the same request has made already.
     pub async fn create(&self, new: NewOrder) -> Result<Created, OrderError> {
         self.carry_through(|inner| inner.create(new)).await
+    }
+
+    /// What a request with this key was answered before, also when its order was deleted since; none: the key is free, or
+    /// its first request is still under way. For whoever must answer a repetition before looking at what it asks for.
+    ///
+    /// # Errors
+    /// [`OrderError::KeyMismatch`] when the key was used for another request.
+    pub async fn answered(&self, key: &str, request: &str) -> Result<Option<Answer>, OrderError> {
+        match self.0.store.by_key(key).await? {
+            Some(Answered { answer, .. }) if !answer.is_to(request) => Err(OrderError::KeyMismatch),
+            answered => Ok(answered.map(|answered| answered.answer)),
+        }
+    }
+
+    /// The order that a request with this key made or amended, as it now is; none: no such request was carried out, or its
+    /// order was deleted since. For whoever was left in doubt.
+    pub async fn ordered_by(&self, key: &str) -> Result<Option<Order>, OrderError> {
+        match self.0.store.by_key(key).await? {
+            Some(Answered { order_id, .. }) => self.by_id(&order_id).await,
+            None => Ok(None),
+        }
     }
 
     /// Appends the lines and notes of `more` to an order that is still pending or received. A repeated key changes
@@ -380,31 +409,42 @@ impl OrderService {
     /// Completes ready orders that nobody picked up in time.
     pub async fn complete_forgotten(&self) {
         let now = self.0.clock.now();
-        let ready = Query { statuses: vec![OrderStatus::Ready], limit: 500, ..Query::default() };
-        let page = match self.list(&ready).await {
-            Ok(page) => page,
-            Err(error) => return tracing::warn!("ready orders could not be looked through: {error}"),
-        };
         let is_forgotten = |order: &Order| now.duration_since(entered(order)) >= self.0.rules.ready_for;
-        for record in page.records.iter().filter(|record| is_forgotten(&record.order)) {
-            let id = &record.order.order_id;
-            let origin = Origin { by: "system", correlation_id: None };
-            let expected = Some(record.order.version);
-            if let Err(error) = self.change_status(id, OrderStatus::Completed, None, expected, origin).await {
-                tracing::warn!(order.id = %id, "a ready order could not be completed: {error}");
+        let mut ready = Query { statuses: vec![OrderStatus::Ready], limit: 200, ..Query::default() };
+        loop {
+            let page = match self.list(&ready).await {
+                Ok(page) => page,
+                Err(error) => return tracing::warn!("ready orders could not be looked through: {error}"),
+            };
+            for record in page.records.iter().filter(|record| is_forgotten(&record.order)) {
+                let id = &record.order.order_id;
+                let origin = Origin { by: "system", correlation_id: None };
+                let expected = Some(record.order.version);
+                if let Err(error) = self.change_status(id, OrderStatus::Completed, None, expected, origin).await {
+                    tracing::warn!(order.id = %id, "a ready order could not be completed: {error}");
+                }
             }
+            let Some(next) = page.next else { return };
+            ready.after = Some(next);
         }
     }
 
-    /// Forgets the answers of orders that were deleted long enough ago.
-    pub async fn expire_answers(&self) -> Result<(), OrderError> {
+    /// Forgets the answers of orders that were deleted long enough ago, and tells of how many. What says that an id was
+    /// used stays, unless the id is one that counts up and is never given again anyway.
+    pub async fn expire_answers(&self) -> Result<u64, OrderError> {
         let now = self.0.clock.now();
+        let mut expired = 0;
         for stone in self.0.store.tombstones().await? {
-            if now.duration_since(stone.deleted_at) > ANSWERS_KEPT {
-                self.0.store.set_tombstone(&stone.order_id, None).await?;
+            if now.duration_since(stone.deleted_at) <= ANSWERS_KEPT {
+                continue;
+            }
+            let bare = stone.bare(self.shop_id());
+            if bare.as_ref() != Some(&stone) {
+                self.0.store.set_tombstone(&stone.order_id, bare.as_ref()).await?;
+                expired += 1;
             }
         }
-        Ok(())
+        Ok(expired)
     }
 
     /// The order of that id.
@@ -467,6 +507,11 @@ impl OrderService {
         Ok(self.0.store.check().await?)
     }
 
+    /// The shop's part of order ids.
+    pub fn shop_id(&self) -> &str {
+        &self.0.rules.shop_id
+    }
+
     /// The present, as this service sees it.
     pub fn now(&self) -> Timestamp {
         self.0.clock.now()
@@ -483,9 +528,9 @@ impl OrderService {
         F: Future<Output = Result<T, OrderError>> + Send + 'static,
     {
         let change = tracing::Instrument::in_current_span(change(Arc::clone(&self.0)));
-        self.0.tasks.spawn(change).await.unwrap_or(Err(OrderError::NotSaved(StoreError::Interrupted)))
+        self.0.tasks.spawn(change).await.unwrap_or(Err(OrderError::NotSaved(StoreError::lost())))
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

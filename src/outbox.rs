@@ -1,55 +1,85 @@
-//! Sends what is owed because of orders: one worker a process, a few deliveries at once, never on a call's path.
+//! Sends what is owed because of orders: one set of workers a process, never on a call's path.
 //!
-//! What is owed lives with the orders, so nothing is lost with this process; what became of an attempt is recorded
-//! through the order service. A delivery is made at least once or shown as failed.
+//! Each lane – texts, the spreadsheet, the webhook – has a worker and a bound of its own, so that a slow service holds up
+//! nobody but itself. What is owed lives with the orders, so nothing is lost with this process; what became of an attempt
+//! is recorded through the order service. A delivery is made at least once or shown as failed.
 
 mod error;
 mod http;
+mod order_row;
 mod sheets;
 mod sms;
 pub mod webhook;
+mod worker;
 
 pub use error::{SendError, SenderError};
 pub use sheets::{BadCredentials, Credentials, Row, SheetsSender};
 pub use sms::SmsSender;
 pub use webhook::WebhookSender;
 
-use crate::order_service::{Attempt, Claimed, OrderError, OrderService};
-use crate::ordering::order::OrderId;
+use crate::order_service::{Attempt, CLAIM, Claimed, Delivery, Lane, OrderService};
+use crate::ordering::menu::Menu;
+use crate::ordering::order::{Order, OrderId};
 use crate::ordering::phone_number::PhoneNumber;
 use futures_util::FutureExt as _;
+use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use rand::RngExt as _;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use worker::Worker;
 
-/// Deliveries tried at the same time.
-const AT_ONCE: usize = 4;
 /// Tries before a delivery is given up.
 const MOST_TRIES: u32 = 5;
-/// The wait after the first try; four times as long after each further one, and up to half as long again by chance.
-const FIRST_WAIT: Duration = Duration::from_secs(2);
-/// How long the worker looks away at the most: a clock that was set must not leave anything unsent.
-const LONGEST_SLEEP: Duration = Duration::from_secs(60);
-/// When the outcome of an attempt cannot be saved, it is tried again so often rather than sent again.
-const SAVE_AGAIN: Duration = Duration::from_secs(5);
-/// When it cannot be looked up what is owed.
-const LOOK_AGAIN: Duration = Duration::from_secs(2);
-/// How long deliveries under way may take when the server stops.
-const LAST_DELIVERIES: Duration = Duration::from_secs(10);
+/// How long one attempt may take, all its requests together.
+const ATTEMPT_LIMIT: Duration = Duration::from_secs(45);
+// When its claim has ended it is another's; until then there must be time left to save the outcome.
+const _: () = assert!(ATTEMPT_LIMIT.as_secs() + 10 < CLAIM.as_secs().unsigned_abs());
+/// However long a service asks to be left alone, it is asked again after this.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+/// Who sends what. Without a sender, what is still owed from earlier is shown as failed.
+#[derive(Clone, Default)]
+pub struct Senders {
+    /// Texts.
+    pub sms: Option<SmsSender>,
+    /// Rows.
+    pub sheets: Option<SheetsSender>,
+    /// Notices.
+    pub webhook: Option<WebhookSender>,
+}
 
-/// The worker.
+/// How patient the workers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// The wait after the first try; four times as long after each further one, and up to half as long again by chance.
+    pub first_wait: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { first_wait: Duration::from_secs(2) }
+    }
+}
+
+/// The workers, not yet working.
 pub struct Outbox {
     orders: OrderService,
-    sms: Option<SmsSender>,
+    senders: Senders,
+    menu: Arc<Menu>,
+    pace: Pace,
 }
 
 impl Outbox {
-    /// A worker; without a sender, texts that are still owed from earlier are shown as failed.
-    pub fn new(orders: OrderService, sms: Option<SmsSender>) -> Self {
-        Self { orders, sms }
+    /// Workers for these orders; the menu puts an order's lines into words.
+    pub fn new(orders: OrderService, senders: Senders, menu: Arc<Menu>) -> Self {
+        Self { orders, senders, menu, pace: Pace::default() }
+    }
+
+    /// At another pace than the usual one.
+    pub fn paced(self, pace: Pace) -> Self {
+        Self { pace, ..self }
     }
 
     /// Works until the server stops.
@@ -57,108 +87,119 @@ impl Outbox {
         if let Err(error) = self.orders.release_claims().await {
             tracing::warn!("deliveries that were under way when the last server ended have to wait: {error}");
         }
-        let mut tasks: JoinSet<()> = JoinSet::new();
-        loop {
-            let pause = match self.take_on(&mut tasks).await {
-                Ok(next) => next.map_or(LONGEST_SLEEP, |at| until(at, self.orders.now()).min(LONGEST_SLEEP)),
-                Err(error) => {
-                    tracing::error!("what is owed could not be looked up: {error}");
-                    LOOK_AGAIN
-                }
-            };
-            tokio::select! {
-                () = shutdown.cancelled() => break,
-                () = self.orders.newly_owed() => {}
-                () = tokio::time::sleep(pause) => {}
-                // A panic in one has been logged by the runtime; its claim ends by itself.
-                Some(_) = tasks.join_next() => {}
+        let outbox = Arc::new(self);
+        join_all(Lane::ALL.map(|lane| Worker::new(Arc::clone(&outbox), lane).run(&shutdown))).await;
+    }
+
+    /// What became of it; none: its order was deleted, and all that it owed went with it.
+    async fn deliver(&self, claimed: &Claimed) -> Option<Attempt> {
+        let Claimed { record, delivery } = claimed;
+        let order = &record.order;
+        let attempt = if delivery.attempts > MOST_TRIES {
+            // Whoever tried it did not live to tell: perhaps because of it.
+            Attempt::Failed { reason: format!("tried {MOST_TRIES} times, the last time with an unknown outcome") }
+        } else {
+            match outcome(self.send(&order.order_id, delivery), ATTEMPT_LIMIT).await {
+                Ok(Made::Sent(provider_id)) => Attempt::Sent { provider_id },
+                Ok(Made::OrderIsGone) => return None,
+                Err(error) => after_failure(&error, delivery.attempts, self.pace, self.orders.now()),
             }
-        }
-        let drained = async { while tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(LAST_DELIVERIES, drained).await.is_err() {
-            tracing::warn!("deliveries were cut off by the shutdown; they are still owed");
+        };
+        tell(order, delivery, &attempt);
+        Some(attempt)
+    }
+
+    async fn send(&self, order: &OrderId, delivery: &Delivery) -> Result<Made, SendError> {
+        let Senders { sms, sheets, webhook } = &self.senders;
+        let missing = || SendError::refused("nothing is configured to send it with");
+        match delivery.kind.lane() {
+            Lane::Texts => {
+                let sms = sms.as_ref().ok_or_else(missing)?;
+                sms.send(order, delivery).await.map(|sid| Made::Sent(Some(sid)))
+            }
+            Lane::Sheet => self.write_row(sheets.as_ref().ok_or_else(missing)?, order).await,
+            Lane::Webhook => {
+                let webhook = webhook.as_ref().ok_or_else(missing)?;
+                let name = format!("{order}:{}", delivery.id);
+                webhook.send(&name, &delivery.body).await.map(|()| Made::Sent(None))
+            }
         }
     }
 
-    /// Starts what is due, as far as there is room, and tells when to look again.
-    async fn take_on(&self, tasks: &mut JoinSet<()>) -> Result<Option<Timestamp>, OrderError> {
-        let room = AT_ONCE.saturating_sub(tasks.len());
-        if room == 0 {
-            // The end of one of them wakes the worker.
-            return Ok(None);
+    /// Writes the order as it is now, whatever it was when the row came to be owed: nothing older is written after it.
+    async fn write_row(&self, sheets: &SheetsSender, order: &OrderId) -> Result<Made, SendError> {
+        let record = self.orders.record(order).await.map_err(|error| {
+            tracing::warn!(order.id = %order, "an order could not be read for its row: {error}");
+            SendError::busy(None, "the order could not be read")
+        })?;
+        let Some(record) = record else { return Ok(Made::OrderIsGone) };
+        let row = order_row::row(&record.order, &self.menu);
+        if record.erased_at.is_some() {
+            // Staff may have copied it to other rows.
+            sheets.erase(&row).await?;
         }
-        let (claimed, next) = self.orders.claim_due(room).await?;
-        for claimed in claimed {
-            tasks.spawn(deliver(self.orders.clone(), self.sms.clone(), claimed));
-        }
-        Ok(next)
+        sheets.put(&row).await.map(|()| Made::Sent(None))
     }
 }
 
-async fn deliver(orders: OrderService, sms: Option<SmsSender>, claimed: Claimed) {
-    let Claimed { record, delivery } = claimed;
-    let tries = delivery.attempts;
-    let attempt = match &sms {
-        Some(sms) => match outcome(sms.send(&delivery)).await {
-            Ok(provider_id) => Attempt::Sent { provider_id: Some(provider_id) },
-            Err(error) => after_failure(&error, tries, orders.now()),
-        },
-        None => Attempt::Failed { reason: "no credentials for texts".to_owned() },
+/// What became of a sending that did not fail.
+enum Made {
+    /// It was taken, under this name where it got one.
+    Sent(Option<String>),
+    /// The order was deleted meanwhile: there is nothing to deliver any more.
+    OrderIsGone,
+}
+
+/// What became of a sending. One that panics or takes too long has an unknown outcome and counts as a try, as any other:
+/// it is tried again later and given up in the end, instead of being tried again at once for ever.
+async fn outcome<T>(sending: impl Future<Output = Result<T, SendError>>, limit: Duration) -> Result<T, SendError> {
+    let unknown = |why| SendError::unknown(format!("it may or may not have been sent: {why}"));
+    match tokio::time::timeout(limit, AssertUnwindSafe(sending).catch_unwind()).await {
+        Ok(Ok(sent)) => sent,
+        Ok(Err(_)) => Err(unknown("a fault of ours")),
+        Err(_) => Err(unknown("it took too long")),
+    }
+}
+
+fn tell(order: &Order, delivery: &Delivery, attempt: &Attempt) {
+    let number = order.order_number.to_string();
+    let (kind, tries, correlation) = (delivery.kind.as_str(), delivery.attempts, delivery.correlation_id.as_deref());
+    let what = match delivery.kind.lane() {
+        Lane::Texts => {
+            format!("the text to {}", delivery.to.as_ref().map(PhoneNumber::masked).unwrap_or_default())
+        }
+        Lane::Sheet => format!("the row of order {number}"),
+        Lane::Webhook => format!("the notice of order {number}"),
     };
-    let kind = delivery.kind.as_str();
-    let to = delivery.to.as_ref().map(PhoneNumber::masked).unwrap_or_default();
-    let correlation = delivery.correlation_id.as_deref();
-    let order = record.order.order_number.to_string();
-    match &attempt {
+    match attempt {
         Attempt::Sent { provider_id } => tracing::info!(
             event = "delivery_sent",
-            order.number = order,
+            order.number = number,
             kind,
             tries,
             provider_id,
             correlation.id = correlation,
-            "a text was sent to {to}"
+            "{what} was sent"
         ),
         Attempt::Retry { reason, .. } => tracing::warn!(
-            order.number = order,
+            order.number = number,
             kind,
             tries,
             correlation.id = correlation,
-            "a text to {to} could not be sent and is tried again: {reason}"
+            "{what} could not be sent and is tried again: {reason}"
         ),
         Attempt::Failed { reason } => tracing::error!(
             event = "delivery_failed",
-            order.number = order,
+            order.number = number,
             kind,
             tries,
             correlation.id = correlation,
-            "a text to {to} was given up: {reason}"
+            "{what} was given up: {reason}"
         ),
     }
-    save(&orders, &record.order.order_id, delivery.id, attempt).await;
 }
 
-/// What became of a sending. One that panics has an unknown outcome and counts as a try, as any other: it is tried again
-/// later and given up in the end, instead of being tried again at once for ever.
-async fn outcome(sending: impl Future<Output = Result<String, SendError>>) -> Result<String, SendError> {
-    let fault = || SendError::unknown("it may or may not have been sent: a fault of ours");
-    AssertUnwindSafe(sending).catch_unwind().await.unwrap_or_else(|_| Err(fault()))
-}
-
-/// Saves the outcome, however long the disk is away: sending again because of it would be worse.
-async fn save(orders: &OrderService, order: &OrderId, delivery: u32, attempt: Attempt) {
-    loop {
-        match orders.record_attempt(order, delivery, attempt.clone()).await {
-            Err(OrderError::NotSaved(error)) => {
-                tracing::error!("the outcome of a delivery could not be saved yet: {error}");
-                tokio::time::sleep(SAVE_AGAIN).await;
-            }
-            Ok(()) | Err(_) => return,
-        }
-    }
-}
-
-fn after_failure(error: &SendError, tries: u32, now: Timestamp) -> Attempt {
+fn after_failure(error: &SendError, tries: u32, pace: Pace, now: Timestamp) -> Attempt {
     let asked = match error {
         SendError::Final { .. } => return Attempt::Failed { reason: error.to_string() },
         SendError::Retryable { after, .. } => after.unwrap_or_default(),
@@ -167,9 +208,9 @@ fn after_failure(error: &SendError, tries: u32, now: Timestamp) -> Attempt {
     if tries >= MOST_TRIES {
         return Attempt::Failed { reason: format!("{error}; tried {tries} times") };
     }
-    let wait = FIRST_WAIT * 4_u32.pow(tries.saturating_sub(1));
+    let wait = pace.first_wait * 4_u32.pow(tries.saturating_sub(1));
     let jitter = wait.mul_f64(rand::rng().random_range(0.0..0.5));
-    let wait = (wait + jitter).max(asked).min(Duration::from_secs(3600));
+    let wait = (wait + jitter).max(asked).min(LONGEST_WAIT);
     let at = now.checked_add(SignedDuration::try_from(wait).unwrap_or(SignedDuration::ZERO)).unwrap_or(now);
     Attempt::Retry { at, reason: error.to_string() }
 }
@@ -188,7 +229,7 @@ mod tests {
     }
 
     fn wait_after(tries: u32, error: &SendError) -> Option<Duration> {
-        match after_failure(error, tries, now()) {
+        match after_failure(error, tries, Pace::default(), now()) {
             Attempt::Retry { at, .. } => Some(until(at, now())),
             _ => None,
         }
@@ -206,10 +247,17 @@ mod tests {
 
     #[tokio::test]
     async fn a_sending_that_panics_is_a_try_with_an_unknown_outcome() {
-        let panicked = outcome(async { panic!("a fault of ours") }).await.expect_err("nothing was sent");
+        let panicked =
+            outcome::<()>(async { panic!("a fault of ours") }, ATTEMPT_LIMIT).await.expect_err("nothing was sent");
         assert!(matches!(panicked, SendError::Unknown { .. }), "{panicked:?}");
-        assert!(wait_after(1, &panicked).is_some_and(|wait| wait >= FIRST_WAIT), "not at once");
+        assert!(wait_after(1, &panicked).is_some_and(|wait| wait >= Pace::default().first_wait), "not at once");
         assert_eq!(wait_after(MOST_TRIES, &panicked), None, "not for ever");
+    }
+
+    #[tokio::test]
+    async fn a_sending_that_never_ends_is_a_try_with_an_unknown_outcome() {
+        let late = outcome::<()>(std::future::pending(), Duration::ZERO).await.expect_err("it never ends");
+        assert!(matches!(late, SendError::Unknown { .. }), "{late:?}");
     }
 
     #[test]

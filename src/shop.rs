@@ -1,9 +1,10 @@
 //! The shop as it is at this moment: what is on its menu and left of it, whether it takes orders, when a drink could be
 //! ready, when an order could be picked up.
 //!
-//! Holds the state in memory and tells who wants to know; keeping it is the caller's. Knows nothing of calls or of HTTP,
-//! and no clock: the present is an argument, also where time itself changes something (see [`Shop::run`]).
+//! Holds the state in memory and tells who wants to know; keeping it is the [keeper](ShopKeeper)'s. Knows nothing of calls
+//! or of HTTP, and no clock: the present is an argument, also where time itself changes something (see [`Shop::run`]).
 
+mod keeper;
 mod slots;
 mod state;
 mod stock;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::events::{Event, EventLog};
 use crate::ordering::menu::Menu;
 
+pub use keeper::{Change, KeepError, ShopKeeper};
 pub use slots::{DAYS_AHEAD, NoSlot, NoSlotReason};
 pub use state::{NoPause, Paused, ShopState, SoldOut, StateError};
 pub use stock::{Lacking, Stock};
@@ -94,15 +96,26 @@ impl Shop {
     /// # Errors
     /// [`StateError`]; nothing has changed.
     pub fn set_state(&self, state: ShopState, now: Timestamp) -> Result<Arc<ShopState>, StateError> {
-        let state = Arc::new(self.checked(state, now)?);
+        Ok(self.obey(self.checked(state, now)?, now))
+    }
+
+    /// Takes a state that was checked.
+    fn obey(&self, state: ShopState, now: Timestamp) -> Arc<ShopState> {
+        let state = Arc::new(state);
         self.change(&state);
         self.refresh(now);
-        Ok(state)
+        state
     }
 
     /// Takes up the state that was kept over a restart, and tells nobody. What is no longer on the menu, and a pause that
     /// has run out meanwhile, is left out.
     pub fn restore(&self, state: ShopState, now: Timestamp) {
+        self.0.state.send_replace(Arc::new(self.still_true(&state, now)));
+        self.refresh(now);
+    }
+
+    /// The state as it was kept, without what is no longer on the menu, and without a pause that has run out.
+    fn still_true(&self, state: &ShopState, now: Timestamp) -> ShopState {
         let mut sold_out = BTreeSet::new();
         for name in &state.sold_out {
             match stock::find(&self.0.menu, name) {
@@ -112,9 +125,13 @@ impl Shop {
                 Err(_) => tracing::warn!("{:?} was sold out and is not on the menu any more", name.as_str()),
             }
         }
-        let paused = state.paused.filter(|paused| paused.holds(now));
-        self.0.state.send_replace(Arc::new(ShopState { paused, sold_out }));
-        self.refresh(now);
+        ShopState { paused: state.paused.filter(|paused| paused.holds(now)), sold_out }
+    }
+
+    /// What the staff has said about the shop, as far as it holds at this moment.
+    pub fn state_at(&self, now: Timestamp) -> ShopState {
+        let state = self.state();
+        ShopState { paused: state.paused.filter(|paused| paused.holds(now)), sold_out: state.sold_out.clone() }
     }
 
     /// Whether the staff has paused the shop.

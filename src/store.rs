@@ -6,23 +6,34 @@
 mod commit;
 #[cfg(test)]
 mod conformance;
-mod counter;
-mod index;
+mod crowd;
+#[cfg(feature = "dynamodb")]
+pub mod dynamodb;
 pub mod json;
+pub mod migration;
+mod numbers;
 mod query;
 pub mod record;
+#[cfg(test)]
+pub(crate) mod silent;
+pub mod sqlite;
 
 pub use commit::{Amend, Announce, Ask, Build, Check, Facts, Insert, Remove, Update, unannounced};
+#[cfg(feature = "dynamodb")]
+pub use dynamodb::DynamodbStore;
 pub use json::JsonStore;
 pub use query::{Answered, Owed, Page, Query, State, Statistics};
 pub use record::{
-    Answer, AuditEntry, Delivery, DeliveryKind, DeliveryState, Place, Record, Reply, Tombstone, Tried, folded_name,
+    Answer, AuditEntry, Delivery, DeliveryKind, DeliveryState, Lane, Place, Record, Reply, Tombstone, Tried,
+    folded_name,
 };
+pub use sqlite::SqliteStore;
 
 use crate::config::{OrdersConfig, StoreKind};
 use crate::ordering::order::{OrderId, OrderNumber};
 use async_trait::async_trait;
 use jiff::Timestamp;
+use serde_json::error::Category;
 use std::error::Error;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,11 +46,12 @@ pub const ANSWERS_KEPT: jiff::SignedDuration = jiff::SignedDuration::from_hours(
 /// Every store passes the same suite, `store/conformance`.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// Commits a new order, its id, its number and its key together, or nothing. The commit goes on even if the caller
-    /// stops waiting.
+    /// Commits a new order, its id, its number and its key together, or nothing. Once it has begun, which is at once
+    /// unless the disk is slow, the commit goes on even if the caller stops waiting.
     ///
     /// # Errors
-    /// [`CommitError::Refused`] when the check said no; [`CommitError::Store`] when nothing was committed.
+    /// [`CommitError::Refused`] when the check said no; [`CommitError::Store`] when nothing was committed, or when nobody
+    /// knows ([`StoreError::InDoubt`]).
     async fn insert(&self, new: Insert) -> Result<Arc<Record>, CommitError>;
 
     /// Changes an order: nobody else changes it between what `amend` was shown and the commit.
@@ -69,8 +81,8 @@ pub trait Store: Send + Sync + 'static {
     /// Orders that are neither completed nor cancelled, oldest first.
     async fn open(&self) -> Result<Vec<Arc<Record>>, StoreError>;
 
-    /// At most `most` deliveries that may be tried now.
-    async fn owed(&self, now: Timestamp, most: usize) -> Result<Owed, StoreError>;
+    /// At most `most` deliveries of one lane that may be tried now. However much is owed in other lanes, it hides none.
+    async fn owed(&self, lane: Lane, now: Timestamp, most: usize) -> Result<Owed, StoreError>;
 
     /// Orders with a delivery that was given up, newest first, at most so many.
     async fn undelivered(&self, most: usize) -> Result<Vec<Arc<Record>>, StoreError>;
@@ -143,11 +155,15 @@ pub enum Access {
 pub async fn open(config: &OrdersConfig, shop_id: &str, access: Access) -> Result<Arc<dyn Store>, StoreError> {
     match config.kind {
         StoreKind::Json => Ok(Arc::new(JsonStore::open(config, shop_id, access).await?)),
-        StoreKind::Sqlite | StoreKind::Dynamodb => Err(StoreError::NotBuilt(config.kind.as_str())),
+        StoreKind::Sqlite => Ok(Arc::new(SqliteStore::open(config, shop_id, access).await?)),
+        #[cfg(feature = "dynamodb")]
+        StoreKind::Dynamodb => Ok(Arc::new(DynamodbStore::open(config, shop_id, access).await?)),
+        #[cfg(not(feature = "dynamodb"))]
+        StoreKind::Dynamodb => Err(StoreError::NotBuilt(config.kind.as_str())),
     }
 }
 
-/// The store could not do it. Nothing was changed.
+/// The store could not do it. Nothing was changed, except that of [`StoreError::InDoubt`] nobody knows.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another server keeps its orders in the same place.
@@ -170,7 +186,7 @@ pub enum StoreError {
         source: Box<dyn Error + Send + Sync>,
     },
     /// A record that cannot be written or read as JSON.
-    #[error("an order cannot be written or read as JSON: {0}")]
+    #[error("an order cannot be written or read as JSON: {}", flaw(.0))]
     Encoding(#[from] serde_json::Error),
     /// Every order number is taken by an open order.
     #[error("cannot number an order: every order number is taken by an open order")]
@@ -178,8 +194,8 @@ pub enum StoreError {
     /// A value was changed by somebody else meanwhile.
     #[error("it was changed by somebody else meanwhile")]
     Stale,
-    /// Another order has this id.
-    #[error("another order has the id {0}")]
+    /// This order, another one, has the id or one of the keys.
+    #[error("its id or its key belongs to the order {0}")]
     Occupied(OrderId),
     /// It was opened to look.
     #[error("the orders were opened for reading only")]
@@ -187,9 +203,27 @@ pub enum StoreError {
     /// This program was built without that store.
     #[error("this program was built without the {0} store; build it with `--features {0}`")]
     NotBuilt(&'static str),
-    /// The writing task was lost.
+    /// The disk is slow or hangs, and as many wait for it as may.
+    #[error("too many changes are waiting for the disk, which is slow or does not answer")]
+    Crowded,
+    /// The writing task was lost before it wrote anything.
     #[error("the write was interrupted")]
     Interrupted,
+    /// It was perhaps done: whoever was to say so stopped answering. The same with the same key is safe to ask again.
+    #[error("{0}; it is not known whether it was saved: repeat it with the same key, or look first")]
+    InDoubt(String),
+}
+
+impl StoreError {
+    /// Whether it may have been done all the same.
+    pub fn leaves_doubt(&self) -> bool {
+        matches!(self, Self::InDoubt(_))
+    }
+
+    /// A commit whose task was lost on the way.
+    pub(crate) fn lost() -> Self {
+        Self::InDoubt("the write was cut off".to_owned())
+    }
 }
 
 /// Why a commit was not made.
@@ -253,6 +287,20 @@ impl<E> Reasons<E> {
             },
         })
     }
+}
+
+/// What a store that is asked whether an order could be saved tries to save: more than nearly any order takes.
+const PROBE_BYTES: usize = 16 << 10;
+
+/// What is wrong with a text and where, without what stands there: it may be a customer's number, and this is logged.
+fn flaw(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        Category::Io => "it cannot be read",
+        Category::Syntax => "it is no JSON",
+        Category::Data => "it is JSON of another shape",
+        Category::Eof => "it is cut off",
+    };
+    format!("{what} (line {}, column {})", error.line(), error.column())
 }
 
 fn io_error(action: impl Into<String>) -> impl FnOnce(std::io::Error) -> StoreError {

@@ -28,7 +28,7 @@ pub use specs::{ToolSpec, specs};
 
 use answer::{Code, Failure};
 use arguments::Arguments;
-use checkout::Placing;
+use checkout::{Doubt, Placing};
 
 /// A tool that the agent asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,8 +119,10 @@ pub struct ToolDesk {
     name: Option<String>,
     /// What this call has ordered last.
     placed: Option<(OrderId, OrderNumber)>,
-    /// A checkout that is being saved; the cart stays as it is meanwhile.
+    /// A checkout that is being saved, or looked for; the cart stays as it is meanwhile.
     placing: Option<Placing>,
+    /// A checkout of which nobody knows whether it was saved.
+    doubt: Option<Doubt>,
 }
 
 /// What a tool came to.
@@ -138,7 +140,18 @@ impl ToolDesk {
         let menu = Arc::clone(toolbox.shop.menu());
         let callers_number = caller.number.as_deref().and_then(|number| phone::callers_number(number, toolbox.region));
         let cart = Cart::new(menu.limits().drinks_per_order);
-        ToolDesk { toolbox, menu, caller, callers_number, cart, phone: None, name: None, placed: None, placing: None }
+        ToolDesk {
+            toolbox,
+            menu,
+            caller,
+            callers_number,
+            cart,
+            phone: None,
+            name: None,
+            placed: None,
+            placing: None,
+            doubt: None,
+        }
     }
 
     /// Answers requests until there are no more. Only a checkout takes time: while it is being saved other requests
@@ -158,7 +171,8 @@ impl ToolDesk {
                 let _ = answers.send(Box::new(answer)).await;
             }
         }
-        if self.placing.is_some() {
+        // One that was looked for may have to be saved now.
+        while self.placing.is_some() {
             let saved = checkout::saved(&mut self.placing).await;
             self.settle(saved);
         }

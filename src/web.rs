@@ -2,11 +2,15 @@
 //!
 //! Handlers turn requests into calls of the order service and its answers into JSON; rules live elsewhere.
 
+pub mod api;
+pub mod deliveries;
 pub mod error;
 mod guard;
+pub mod health;
 pub mod live;
 pub mod orders;
 pub mod pages;
+pub mod people;
 pub mod seed;
 pub mod staff;
 

@@ -3,6 +3,7 @@
 // Decides where a card stands; what a card shows is `card.js`, whether the page may be believed is `live.js`.
 
 import { orderCard } from "./card.js";
+import { failureList } from "./failures.js";
 import { follow } from "./live.js";
 import { arrange, byId, element, moment, money, openPage, runClock, say, timeOfDay } from "./page.js";
 import { get, now } from "./server.js";
@@ -18,7 +19,6 @@ const FINISHED = ["completed", "cancelled"];
 
 const cards = new Map();
 const known = new Set();
-const undelivered = new Set();
 const calls = new Set();
 let latest = null;
 let callsSince = now();
@@ -40,8 +40,6 @@ const live = follow({
       calls.add(event.call_sid);
     } else if (event.type === "call_ended") {
       calls.delete(event.call_sid);
-    } else if (event.type === "delivery_failed") {
-      noteUndelivered(event);
     }
     showCalls();
   },
@@ -53,10 +51,17 @@ const live = follow({
   onState: showState,
 });
 
+const elsewhere = failureList(live.refresh);
+byId("undelivered").append(elsewhere.root);
+
 // The newest orders may not reach back to the oldest one that still has to be made, so the board, which has every
 // number, says which are missing.
 async function fetchAll() {
-  const [orders, board] = await Promise.all([get(`/orders.json?limit=${NEWEST}`), get("/orders/board.json")]);
+  const [orders, board, failed] = await Promise.all([
+    get(`/orders.json?limit=${NEWEST}`),
+    get("/orders/board.json"),
+    get("/api/v1/deliveries/failed"),
+  ]);
   const have = new Set(orders.map((order) => order.order_number));
   for (const { order_number: number } of board.preparing) {
     if (!have.has(number)) {
@@ -71,11 +76,11 @@ async function fetchAll() {
     }
   }
   const olderReady = board.ready.filter((order) => !have.has(order.order_number)).length;
-  return { orders, olderReady, paused: board.paused === true };
+  return { orders, olderReady, paused: board.paused === true, failures: failed.deliveries };
 }
 
 function show() {
-  const { orders, olderReady, paused } = latest;
+  const { orders, olderReady, paused, failures } = latest;
   const byAge = orders.slice().sort((a, b) => a.created_at - b.created_at || serial(a) - serial(b));
   const open = byAge.filter((order) => FINISHED.indexOf(order.status) < 0);
   const ready = open.filter((order) => order.status === "ready");
@@ -87,6 +92,11 @@ function show() {
   arrange(byId("to-make"), toMake.map(cardOf));
   arrange(byId("waiting"), ready.map(cardOf));
   forgetCards(open);
+  // Those of orders without a card: finished, or older than what is shown.
+  const shown = new Set(open.map((order) => order.order_id));
+  const others = failures.filter((failure) => !shown.has(failure.order_id));
+  elsewhere.show(others);
+  byId("undelivered").hidden = others.length === 0;
   byId("to-make-count").textContent = toMake.length;
   byId("waiting-count").textContent = ready.length + olderReady;
   say(byId("nothing-to-make"), toMake.length === 0 ? text.nothingToMake : "");
@@ -106,7 +116,10 @@ function cardOf(order) {
     cards.set(order.order_id, orderCard(live.refresh));
   }
   const card = cards.get(order.order_id);
-  card.show(order, undelivered.has(order.order_id));
+  card.show(
+    order,
+    latest.failures.filter((failure) => failure.order_id === order.order_id),
+  );
   return card.root;
 }
 
@@ -131,7 +144,7 @@ function showFinished(finished) {
 }
 
 function finishedRow(order) {
-  const row = element(
+  return element(
     "li",
     "row",
     element("b", "row-number", order.order_number),
@@ -140,26 +153,10 @@ function finishedRow(order) {
     element("span", "row-total", money(order.total)),
     element("time", "row-time", moment(new Date(order.updated_at))),
   );
-  if (undelivered.has(order.order_id)) {
-    row.append(element("span", "row-problem", text.deliveryFailed));
-  }
-  return row;
 }
 
 function showCalls() {
   say(byId("calls"), calls.size > 0 ? text.callsInProgress(calls.size, timeOfDay(callsSince)) : "");
-}
-
-// By order id, because a number is given again one day.
-function noteUndelivered(event) {
-  const named = (order) => order.order_number === event.order_number;
-  const order = event.order || (latest !== null && latest.orders.find(named)) || event;
-  if (order.order_id) {
-    undelivered.add(order.order_id);
-    if (latest !== null) {
-      show();
-    }
-  }
 }
 
 function showState({ name, since }) {

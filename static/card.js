@@ -3,7 +3,8 @@
 // Renders whatever fields the menu gives an item and knows no menu. Decides nothing about orders: which card stands
 // where is the console's business, and what a status allows is the server's.
 
-import { age, element, money, readable, say } from "./page.js";
+import { failureList } from "./failures.js";
+import { age, element, inWords, money, readable, say } from "./page.js";
 import { post } from "./server.js";
 import { text } from "./text.js";
 
@@ -14,9 +15,9 @@ const OWN_FIELDS = ["quantity", "price", "subtotal", "note"];
 const CAN_BE_DONE = ["received", "preparing"];
 
 /**
- * A card. `root` is its element; `show(order, deliveryFailed)` brings it up to date, `tick()` its age. `onTried()` is
- * called after a Done, however it ended: what is true now has to be loaded. The buttons stay the same elements for
- * the card's life, so that an update never takes one away from under a finger.
+ * A card. `root` is its element; `show(order, failures)` brings it and what could not be delivered of it up to date,
+ * `tick()` its age. `onTried()` is called after a tap, however it ended: what is true now has to be loaded. The buttons
+ * stay the same elements for the card's life, so that an update never takes one away from under a finger.
  */
 export function orderCard(onTried) {
   let order = null;
@@ -33,7 +34,7 @@ export function orderCard(onTried) {
   const name = element("p", "card-name");
   const items = element("ul", "items");
   const notes = element("p", "card-notes");
-  const failure = element("p", "card-problem");
+  const failed = failureList(onTried);
   const problem = element("p", "card-problem");
   problem.setAttribute("role", "alert");
   const total = element("span", "card-total");
@@ -49,7 +50,7 @@ export function orderCard(onTried) {
     name,
     items,
     notes,
-    failure,
+    failed.root,
     problem,
     element("div", "card-foot", total, phone),
     done,
@@ -62,10 +63,10 @@ export function orderCard(onTried) {
   });
   done.addEventListener("click", finish);
 
-  function show(next, deliveryFailed) {
+  function show(next, failures) {
     order = next;
     tick();
-    say(failure, deliveryFailed ? text.deliveryFailed : "");
+    failed.show(failures);
     const as = JSON.stringify(next);
     if (as === shownAs) {
       return;
@@ -137,15 +138,6 @@ export function orderCard(onTried) {
   }
 
   return { root, show, tick };
-}
-
-// A failed request as a sentence for staff, with the reference to quote where there is one.
-function inWords(error) {
-  if (error.status === 401) {
-    return text.signInAgain;
-  }
-  const words = error.message || (error.status ? text.refused(error.status) : text.noAnswer);
-  return error.reference ? text.withReference(words, error.reference) : words;
 }
 
 // The first field is what the item is, each further one a choice; a choice left empty is nothing to make.

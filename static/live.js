@@ -13,7 +13,7 @@ const RETRY_MS = 3000;
 const BURST_MS = 150;
 
 // Events that change nothing a page has loaded. Any other type, known or not, is a reason to load.
-const QUIET = ["ping", "call_started", "call_ended", "delivery_failed", "menu_changed"];
+const QUIET = ["ping", "call_started", "call_ended", "menu_changed"];
 
 /**
  * Follows `feed` for as long as the page is open.

@@ -111,6 +111,15 @@ export function readable(phone) {
   return parts ? `+1\u00a0${parts[1]}\u00a0${parts[2]}\u00a0${parts[3]}` : phone;
 }
 
+/** A failed request as a sentence for staff, with the reference to quote where there is one. */
+export function inWords(error) {
+  if (error.status === 401) {
+    return text.signInAgain;
+  }
+  const words = error.message || (error.status ? text.refused(error.status) : text.noAnswer);
+  return error.reference ? text.withReference(words, error.reference) : words;
+}
+
 async function readShop(onShop) {
   try {
     onShop(await get("/shop.json"));

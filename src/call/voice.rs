@@ -4,15 +4,17 @@
 use super::Calls;
 use super::live::Expected;
 use crate::bridge::EndReason;
+use crate::order_service::{CarrierReport, CarrierStatus, OrderError};
 use crate::twilio::signature;
 use crate::twilio::twiml::{Dial, Stream, Twiml};
 use axum::Router;
-use axum::extract::rejection::FormRejection;
-use axum::extract::{Extension, Form, State};
+use axum::extract::rejection::{FormRejection, QueryRejection};
+use axum::extract::{Extension, Form, Query, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
 use std::time::Instant;
 
 type Params = Vec<(String, String)>;
@@ -102,18 +104,40 @@ async fn stream_status(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Which text a report is about: the callback's own query, signed with the rest.
+#[derive(Deserialize)]
+struct Reported {
+    order: String,
+    delivery: u32,
+}
+
 async fn text_status(
     State(calls): State<Calls>,
     uri: Uri,
     headers: HeaderMap,
+    about: Result<Query<Reported>, QueryRejection>,
     posted: Posted,
 ) -> Result<StatusCode, Refusal> {
     let params = calls.verified(&uri, &headers, posted, calls.settings().texts_auth_token.as_ref())?;
-    let sid = field(&params, "MessageSid").unwrap_or_default();
-    let status = field(&params, "MessageStatus").unwrap_or("an unknown state");
-    match field(&params, "ErrorCode") {
-        Some(code) => tracing::warn!(provider_id = sid, "the carrier reports a text as {status}, error {code}"),
-        None => tracing::info!(provider_id = sid, "the carrier reports a text as {status}"),
+    let sid = field(&params, "MessageSid").filter(is_sane_sid);
+    let status = field(&params, "MessageStatus").and_then(CarrierStatus::parse);
+    let order = about.as_ref().ok().and_then(|Query(about)| about.order.parse().ok());
+    let (Ok(Query(Reported { delivery, .. })), Some(order), Some(sid), Some(status)) = (about, order, sid, status)
+    else {
+        // Texts of an earlier version, or a word that Twilio has not had before.
+        tracing::debug!(provider_id = sid, "the carrier reports a text in a way that is not understood");
+        return Ok(StatusCode::NO_CONTENT);
+    };
+    let code = field(&params, "ErrorCode").and_then(|code| code.parse::<u32>().ok());
+    let code = code.map(|code| format!(", error {code}")).unwrap_or_default();
+    tracing::info!(provider_id = sid, "the carrier reports a text as {}{code}", status.as_str());
+    let reason = status.is_failure().then(|| format!("it did not arrive: {}{code}", status.as_str()));
+    let report = CarrierReport { provider_id: sid.to_owned(), status, reason };
+    match calls.orders().record_carrier_status(&order, delivery, report).await {
+        Err(OrderError::NotSaved(_)) => return Err(Refusal::NotSaved),
+        // Deleted meanwhile: nobody asks any more what became of it.
+        Err(error) => tracing::debug!(provider_id = sid, "a carrier's report was not kept: {error}"),
+        Ok(()) => {}
     }
     Ok(StatusCode::NO_CONTENT)
 }
@@ -127,6 +151,8 @@ pub(super) enum Refusal {
     NotAForm(String, StatusCode),
     #[error("the form names no call (CallSid)")]
     NoCall,
+    #[error("this could not be recorded now")]
+    NotSaved,
 }
 
 impl IntoResponse for Refusal {
@@ -135,6 +161,7 @@ impl IntoResponse for Refusal {
             Self::NotTwilio => StatusCode::FORBIDDEN,
             Self::NotAForm(_, status) => *status,
             Self::NoCall => StatusCode::BAD_REQUEST,
+            Self::NotSaved => StatusCode::SERVICE_UNAVAILABLE,
         };
         tracing::warn!("a webhook was refused: {self}");
         (status, self.to_string()).into_response()
@@ -220,6 +247,9 @@ fn field<'a>(params: &'a Params, name: &str) -> Option<&'a str> {
 }
 
 fn call_sid(params: &Params) -> Result<&str, Refusal> {
-    let sane = |sid: &&str| sid.len() <= 64 && sid.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    field(params, "CallSid").filter(sane).ok_or(Refusal::NoCall)
+    field(params, "CallSid").filter(is_sane_sid).ok_or(Refusal::NoCall)
+}
+
+fn is_sane_sid(sid: &&str) -> bool {
+    sid.len() <= 64 && sid.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }

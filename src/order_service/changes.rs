@@ -1,5 +1,6 @@
 //! How each change is carried out: checked against what the store knows, saved, announced with the commit.
 
+use super::deliveries::newly_owing;
 use super::texts;
 use super::{Created, Idempotency, Inner, NewOrder, OrderError, Origin, Patch};
 use crate::events::{Event, Rendered};
@@ -12,13 +13,14 @@ use crate::store::{
     Remove, Update, unannounced,
 };
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashSet};
+use std::mem;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The same phone and the same drinks within this time are taken for one slip.
 const DUPLICATE_WINDOW: SignedDuration = SignedDuration::from_mins(5);
 /// A change of status may be taken back for so long.
-const UNDO: SignedDuration = SignedDuration::from_secs(5);
+pub(super) const UNDO: SignedDuration = SignedDuration::from_secs(5);
 /// What is due later than this matters for no time of pickup.
 const DUE: SignedDuration = SignedDuration::from_hours(24 * (DAYS_AHEAD + 1));
 /// An order to be fetched later than this is not made before what is ordered now.
@@ -91,7 +93,7 @@ impl Inner {
             record.order.order_number,
         );
         texts::log_skipped(&record, &record.deliveries);
-        self.wake_outbox(&record);
+        self.wake_outbox(newly_owing(None, &record));
         Ok(Created::New(record.order.clone()))
     }
 
@@ -178,7 +180,10 @@ impl Inner {
             if facts.alike_in_flight {
                 return Err(OrderError::InProgress.into());
             }
-            let same_call = |order: &Order| new.call_sid.is_some() && order.call_sid == new.call_sid;
+            // Our own calls tell a second round from a repetition by their keys. Another system's conversation is only a
+            // name that it gave us.
+            let ours = new.origin.by == "phone" && new.call_sid.is_some();
+            let same_call = |order: &Order| ours && order.call_sid == new.call_sid;
             if let Some(existing) = facts.alike.iter().find(|order| !same_call(order)) {
                 return Err(OrderError::Duplicate { existing: Box::new(existing.clone()) }.into());
             }
@@ -297,13 +302,12 @@ impl Inner {
             if !may_become(from, to, now.duration_since(entered(&record.order))) {
                 return Err(OrderError::InvalidState { from, to });
             }
-            let text = match to {
-                OrderStatus::Received => Some(DeliveryKind::TextReceived),
-                OrderStatus::Ready => Some(DeliveryKind::TextReady),
-                OrderStatus::Cancelled => Some(DeliveryKind::TextCancelled),
-                _ => None,
-            };
+            let text = texts::told_by(to);
             let mut changed = record.clone();
+            if from == OrderStatus::Ready {
+                // Nobody is called to the counter for what is not there any more.
+                texts::take_back(&mut changed, from, entered(&record.order));
+            }
             changed.order.status = to;
             touch(&mut changed, to.as_str(), reason.clone(), &origin, now);
             inner.owe(&mut changed, "order_status_changed", text, facts, &origin, now);
@@ -328,9 +332,12 @@ impl Inner {
         let amend = move |record: &Record, facts: &Facts| {
             check_version(record, expected)?;
             let (before, since) = undoable(record, now).ok_or(OrderError::NothingToUndo)?;
+            if texts::is_gone(record, record.order.status, since) {
+                return Err(OrderError::NothingToUndo);
+            }
             let mut changed = record.clone();
             changed.order.status = before;
-            texts::take_back(&mut changed, since);
+            texts::take_back(&mut changed, record.order.status, since);
             touch(&mut changed, "undone", None, &origin, now);
             inner.owe(&mut changed, "order_status_changed", None, facts, &origin, now);
             Ok::<_, OrderError>(changed)
@@ -422,14 +429,20 @@ impl Inner {
         announce: Announce,
     ) -> Result<Arc<Record>, E> {
         let reasons = Reasons::default();
+        let owing = Arc::new(Mutex::new(HashSet::new()));
         let amend = {
-            let reasons = reasons.clone();
-            Box::new(move |record: &Record, facts: &Facts| reasons.keep(amend(record, facts)))
+            let (reasons, owing) = (reasons.clone(), Arc::clone(&owing));
+            Box::new(move |record: &Record, facts: &Facts| {
+                let changed = reasons.keep(amend(record, facts))?;
+                // A store may ask more than once: the last answer is the one that it commits.
+                *owing.lock().unwrap_or_else(PoisonError::into_inner) = newly_owing(Some(record), &changed);
+                Some(changed)
+            })
         };
         let update = Update { id, now, ahead_until: now + AHEAD, amend, announce };
         match reasons.explain(self.store.update(update).await) {
             Ok(record) => {
-                self.wake_outbox(&record);
+                self.wake_outbox(mem::take(&mut *owing.lock().unwrap_or_else(PoisonError::into_inner)));
                 Ok(record)
             }
             Err(ChangeError::Refused(reason)) => Err(reason),
@@ -473,7 +486,7 @@ impl From<OrderError> for Refusal {
 /// Whether a key was used before: for the same request, which is answered already, or for another.
 fn repeated(answered: Option<&Answered>, idempotency: &Idempotency) -> Result<(), Refusal> {
     match answered {
-        Some(answered) if answered.answer.request != idempotency.request => Err(OrderError::KeyMismatch.into()),
+        Some(answered) if !answered.answer.is_to(&idempotency.request) => Err(OrderError::KeyMismatch.into()),
         Some(answered) => Err(Refusal::Answered(Box::new(answered.clone()))),
         None => Ok(()),
     }

@@ -1,3 +1,8 @@
+mod audit;
+mod changes;
+mod people;
+mod refusals;
+
 use super::*;
 use crate::config::OrdersConfig;
 use crate::events::{Audience, Delivery as EventDelivery};
@@ -7,9 +12,9 @@ use crate::store::{self, Access};
 use std::sync::atomic::{AtomicI64, Ordering};
 
 /// A service over a real folder, with a clock that a test sets.
-struct Shop {
-    orders: OrderService,
-    events: EventLog,
+pub(crate) struct Shop {
+    pub(crate) orders: OrderService,
+    pub(super) events: EventLog,
     seconds: Arc<AtomicI64>,
     dir: tempfile::TempDir,
 }
@@ -20,6 +25,20 @@ impl Shop {
     }
 
     async fn open_in(dir: tempfile::TempDir, texts: bool) -> Self {
+        Self::open_with(dir, texts, Menu::builtin("boba").expect("built in")).await
+    }
+
+    /// A shop that owes everything: texts, rows and notices.
+    pub(crate) async fn open_with_all() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        Self::open_owing(dir, true, true, Menu::builtin("boba").expect("built in")).await
+    }
+
+    async fn open_with(dir: tempfile::TempDir, texts: bool, menu: Menu) -> Self {
+        Self::open_owing(dir, texts, false, menu).await
+    }
+
+    async fn open_owing(dir: tempfile::TempDir, texts: bool, all: bool, menu: Menu) -> Self {
         let seconds = Arc::new(AtomicI64::new(1_704_067_200));
         let shown = Arc::clone(&seconds);
         let clock = Clock::new(move || Timestamp::from_second(shown.load(Ordering::Relaxed)).expect("a valid instant"));
@@ -33,18 +52,17 @@ impl Shop {
         };
         let texts = TextPolicy { enabled: texts, countries: vec![Region::US], shop_name: "Boba".to_owned() };
         let store = store::open(&OrdersConfig::json(dir.path()), "main", Access::Write).await.expect("a fresh folder");
-        let owes = Owes { texts, sheet: false, webhook: false };
-        let menu = Arc::new(Menu::builtin("boba").expect("built in"));
-        let shop = crate::shop::Shop::new(menu, true, events.clone());
+        let owes = Owes { texts, sheet: all, webhook: all };
+        let shop = crate::shop::Shop::new(Arc::new(menu), true, events.clone());
         let orders = OrderService::new(store, events.clone(), shop, rules, owes, clock, TaskTracker::new());
         Self { orders, events, seconds, dir }
     }
 
-    async fn place(&self, new: NewOrder) -> Order {
+    pub(crate) async fn place(&self, new: NewOrder) -> Order {
         placed(self.orders.create(new).await)
     }
 
-    async fn set(&self, order: &Order, to: OrderStatus) -> Result<Order, OrderError> {
+    pub(crate) async fn set(&self, order: &Order, to: OrderStatus) -> Result<Order, OrderError> {
         self.orders.change_status(&order.order_id, to, None, None, origin("staff")).await
     }
 
@@ -52,18 +70,34 @@ impl Shop {
         self.orders.0.shop.ready_in_minutes(0, 1).expect("the menu says how long a drink takes")
     }
 
-    /// How many deliveries may be tried now, and when the next after them.
+    /// How many texts may be tried now, and when the next after them.
     async fn due(&self) -> (usize, Option<Timestamp>) {
-        let owed = self.orders.0.store.owed(self.orders.now(), 10).await.expect("readable");
+        let owed = self.orders.0.store.owed(Lane::Texts, self.orders.now(), 10).await.expect("readable");
         (owed.due.len(), owed.next)
     }
 
-    fn pass(&self, seconds: i64) {
+    /// Takes on what is due in a lane, as many as `most`.
+    pub(crate) async fn claim(&self, lane: Lane, most: usize) -> Vec<Claimed> {
+        let mut claimed = Vec::new();
+        for (order, delivery) in self.orders.owed(lane, most).await.expect("readable").due {
+            claimed.extend(self.orders.claim(&order, delivery.id).await.expect("saved"));
+        }
+        claimed
+    }
+
+    /// Tells what became of the attempt that is under way.
+    pub(super) async fn tell(&self, order: &Order, id: u32, attempt: Attempt) {
+        let claim =
+            self.stored(order).deliveries.into_iter().find(|delivery| delivery.id == id).expect("owed").claimed_until;
+        self.orders.record_attempt(&order.order_id, id, claim, attempt).await.expect("recorded");
+    }
+
+    pub(crate) fn pass(&self, seconds: i64) {
         self.seconds.fetch_add(seconds, Ordering::Relaxed);
     }
 
     /// What is on disk, told from the order's file alone.
-    fn stored(&self, order: &Order) -> Record {
+    pub(crate) fn stored(&self, order: &Order) -> Record {
         let path = self.orders.place_of(&order.order_id).expect("a file");
         serde_json::from_slice(&std::fs::read(path).expect("readable")).expect("a record")
     }
@@ -77,17 +111,17 @@ impl Shop {
     }
 }
 
-fn taro(quantity: u32) -> Item {
+pub(crate) fn taro(quantity: u32) -> Item {
     let fields = vec![("flavor".to_owned(), Said::One("taro".to_owned()))];
     let asked = Asked { fields, quantity: Some(quantity), note: None };
     Menu::builtin("boba").expect("built in").item(&asked).expect("on the menu")
 }
 
-fn phone(text: &str) -> PhoneNumber {
+pub(crate) fn phone(text: &str) -> PhoneNumber {
     PhoneNumber::parse(text, Region::US).expect("a phone number")
 }
 
-fn new(items: Vec<Item>) -> NewOrder {
+pub(crate) fn new(items: Vec<Item>) -> NewOrder {
     NewOrder {
         phone: Some(phone("555-123-4567")),
         call_sid: Some("CA1".to_owned()),
@@ -103,7 +137,7 @@ fn key_of(key: &str) -> Idempotency {
     Idempotency { key: key.to_owned(), request: String::new(), reply: None }
 }
 
-fn origin(by: &'static str) -> Origin {
+pub(crate) fn origin(by: &'static str) -> Origin {
     Origin { by, correlation_id: Some("req_1".to_owned()) }
 }
 
@@ -297,7 +331,9 @@ async fn done_is_ready_once_and_owes_one_text_that_waits() {
     let kinds: Vec<_> = record.deliveries.iter().map(|delivery| delivery.kind).collect();
     assert_eq!(kinds, [DeliveryKind::TextReceived, DeliveryKind::TextReady]);
     assert_eq!(shop.due().await.0, 1, "the text of a staff tap waits");
-    shop.pass(5);
+    shop.pass(4);
+    assert_eq!(shop.due().await.0, 1, "as long as it can be taken back");
+    shop.pass(1);
     assert_eq!(shop.due().await.0, 2);
 }
 
@@ -350,17 +386,17 @@ async fn a_number_is_texted_at_most_six_times_an_hour() {
 async fn what_a_delivery_learns_moves_neither_version_nor_history() {
     let shop = Shop::open().await;
     let order = shop.place(new(vec![taro(1)])).await;
-    let claim = async |shop: &Shop| shop.orders.claim_due(10).await.expect("readable").0;
+    let claim = async |shop: &Shop| shop.claim(Lane::Texts, 10).await;
     assert_eq!(claim(&shop).await.len(), 1);
     assert!(claim(&shop).await.is_empty(), "it is taken on by one worker at a time");
     let again = Timestamp::from_second(1_704_067_230).expect("a valid instant");
     let retry = Attempt::Retry { at: again, reason: "busy".to_owned() };
-    shop.orders.record_attempt(&order.order_id, 1, retry).await.expect("recorded");
+    shop.tell(&order, 1, retry).await;
     assert_eq!(shop.due().await, (0, Some(again)));
     shop.pass(30);
     assert_eq!(claim(&shop).await.len(), 1);
     let sent = Attempt::Sent { provider_id: Some("SM1".to_owned()) };
-    shop.orders.record_attempt(&order.order_id, 1, sent).await.expect("recorded");
+    shop.tell(&order, 1, sent).await;
     assert_eq!(shop.due().await, (0, None));
     let record = shop.stored(&order);
     assert_eq!(record.order, order);
@@ -374,11 +410,11 @@ async fn what_a_delivery_learns_moves_neither_version_nor_history() {
 async fn a_worker_that_is_gone_loses_what_it_had_taken_on() {
     let shop = Shop::open().await;
     shop.place(new(vec![taro(1)])).await;
-    assert_eq!(shop.orders.claim_due(10).await.expect("readable").0.len(), 1);
+    assert_eq!(shop.claim(Lane::Texts, 10).await.len(), 1);
     shop.pass(59);
     assert_eq!(shop.due().await.0, 0);
     shop.pass(1);
-    assert_eq!(shop.orders.claim_due(10).await.expect("readable").0.len(), 1, "after a minute without an outcome");
+    assert_eq!(shop.claim(Lane::Texts, 10).await.len(), 1, "after a minute without an outcome");
     let Shop { orders, dir, .. } = shop;
     drop(orders);
     let shop = Shop::open_in(dir, true).await;
@@ -393,7 +429,7 @@ async fn a_delivery_given_up_is_shown_to_staff() {
     let order = shop.place(new(vec![taro(1)])).await;
     let mut feed = shop.events.subscribe(Audience::Staff, None);
     let failed = Attempt::Failed { reason: "no such number".to_owned() };
-    shop.orders.record_attempt(&order.order_id, 1, failed).await.expect("recorded");
+    shop.tell(&order, 1, failed).await;
     let EventDelivery::Event(_, json) = feed.next().await else { panic!("an event was expected") };
     let event: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     let expected = serde_json::json!({

@@ -2,6 +2,7 @@
 
 use crate::ordering::order::Order;
 use crate::ordering::phone_number::{PhoneNumber, Region};
+use crate::ordering::status::OrderStatus;
 use crate::store::{Delivery, DeliveryKind, DeliveryState, Record};
 use jiff::Timestamp;
 
@@ -62,16 +63,38 @@ pub(super) fn log_skipped<'a>(record: &Record, deliveries: impl IntoIterator<Ite
     }
 }
 
-/// Drops the texts unsent that a change owed which is taken back.
-pub(super) fn take_back(record: &mut Record, owed_at: Timestamp) {
-    let of_it = |delivery: &&mut Delivery| {
-        delivery.kind.is_text()
-            && delivery.owed_at == owed_at
-            && delivery.state == DeliveryState::Owed
-            && delivery.attempts == 0
+/// The text that an order's move to a status owes.
+pub(super) const fn told_by(status: OrderStatus) -> Option<DeliveryKind> {
+    match status {
+        OrderStatus::Received => Some(DeliveryKind::TextReceived),
+        OrderStatus::Ready => Some(DeliveryKind::TextReady),
+        OrderStatus::Cancelled => Some(DeliveryKind::TextCancelled),
+        OrderStatus::Pending | OrderStatus::Preparing | OrderStatus::Completed => None,
+    }
+}
+
+/// Whether the customer was told of the move to `status` at `owed_at`, or is being told at this moment.
+pub(super) fn is_gone(record: &Record, status: OrderStatus, owed_at: Timestamp) -> bool {
+    let mut texts = record.deliveries.iter().filter(|delivery| is_of(delivery, status, owed_at));
+    texts.any(|text| match text.state {
+        DeliveryState::Sent => true,
+        // Even if its worker is dead: nobody knows how far it had come.
+        DeliveryState::Owed => text.claimed_until.is_some(),
+        DeliveryState::Failed | DeliveryState::Skipped => false,
+    })
+}
+
+/// Drops the text unsent that the move to `status` at `owed_at` owed, which is taken back: nobody tries it again.
+pub(super) fn take_back(record: &mut Record, status: OrderStatus, owed_at: Timestamp) {
+    let unsent = |delivery: &&mut Delivery| {
+        is_of(delivery, status, owed_at) && matches!(delivery.state, DeliveryState::Owed | DeliveryState::Failed)
     };
-    for delivery in record.deliveries.iter_mut().filter(of_it) {
+    for delivery in record.deliveries.iter_mut().filter(unsent) {
         delivery.state = DeliveryState::Skipped;
         delivery.reason = Some("the change was taken back".to_owned());
     }
+}
+
+fn is_of(delivery: &Delivery, status: OrderStatus, owed_at: Timestamp) -> bool {
+    Some(delivery.kind) == told_by(status) && delivery.owed_at == owed_at
 }

@@ -86,6 +86,8 @@ pub enum CartError {
 pub struct Cart {
     limit: u32,
     lines: Vec<Item>,
+    /// How many of the lines, the first ones, may have been ordered already.
+    in_doubt: usize,
     pending: Option<Pending>,
     revision: u64,
     last_change: LastChange,
@@ -119,6 +121,7 @@ impl Cart {
         Cart {
             limit,
             lines: Vec::new(),
+            in_doubt: 0,
             pending: None,
             revision: 0,
             last_change: LastChange::Other,
@@ -218,6 +221,9 @@ impl Cart {
         self.changed(LastChange::Other);
         self.last_question = self.last_question.max(turn);
         let removed = self.lines.remove(index);
+        if index < self.in_doubt {
+            self.in_doubt -= 1;
+        }
         if self.lines.is_empty() {
             self.last_modified = None;
         }
@@ -278,7 +284,26 @@ impl Cart {
     pub fn ordered(&mut self) -> Vec<Item> {
         self.changed(LastChange::Other);
         self.last_modified = None;
+        self.in_doubt = 0;
         std::mem::take(&mut self.lines)
+    }
+
+    /// Notes that nobody knows whether the order of these lines was saved.
+    pub fn doubt(&mut self) {
+        self.in_doubt = self.lines.len();
+    }
+
+    /// Takes out the lines of the order that was in doubt, now that it is known to be saved – also those that were changed
+    /// since: changed or not, they are ordered. The yes to the whole cart holds for the lines that came later.
+    pub fn ordered_after_all(&mut self) -> Vec<Item> {
+        self.revision += 1;
+        let ordered = std::mem::take(&mut self.in_doubt).min(self.lines.len());
+        let ordered: Vec<Item> = self.lines.drain(..ordered).collect();
+        if self.lines.is_empty() {
+            self.changed(LastChange::Other);
+            self.last_modified = None;
+        }
+        ordered
     }
 
     fn put_pending(&mut self, item: Item, turn: Turn) -> Result<&Item, CartError> {

@@ -75,10 +75,21 @@ impl FromStr for Interval {
     }
 }
 
+impl Interval {
+    /// When it begins, as `09:00`.
+    pub fn opens(&self) -> String {
+        clock(self.opens)
+    }
+
+    /// When it ends, as `18:00`: on the day after if that is no later than it begins. The day's end is `24:00`.
+    pub fn closes(&self) -> String {
+        clock(if self.closes > DAY { self.closes - DAY } else { self.closes })
+    }
+}
+
 impl std::fmt::Display for Interval {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let closes = if self.closes > DAY { self.closes - DAY } else { self.closes };
-        write!(f, "{:02}:{:02}-{:02}:{:02}", self.opens / 60, self.opens % 60, closes / 60, closes % 60)
+        write!(f, "{}-{}", self.opens(), self.closes())
     }
 }
 
@@ -101,6 +112,16 @@ impl Week {
     pub fn close(&mut self, date: Date) {
         self.closed.insert(date);
     }
+
+    /// What a weekday has, earliest first; nothing on a day without any.
+    pub fn intervals(&self, weekday: Weekday) -> &[Interval] {
+        &self.days[index(weekday)]
+    }
+
+    /// The dates on which the shop stays closed, in their order.
+    pub fn closed(&self) -> impl Iterator<Item = Date> {
+        self.closed.iter().copied()
+    }
 }
 
 impl Hours {
@@ -112,6 +133,11 @@ impl Hours {
     /// As the week says.
     pub fn new(time_zone: TimeZone, week: Week) -> Self {
         Self { time_zone, week: Some(week) }
+    }
+
+    /// What the shop's file says of each day. None: it never closes.
+    pub fn week(&self) -> Option<&Week> {
+        self.week.as_ref()
     }
 
     /// Whether the shop is open at this instant.
@@ -159,7 +185,7 @@ impl Hours {
         let dates = (-REACH_DAYS..=days).filter_map(move |day| today.checked_add(Span::new().days(day)).ok());
         let open = dates.filter(|date| !week.closed.contains(date));
         open.flat_map(move |date| {
-            let intervals = &week.days[index(date.weekday())];
+            let intervals = week.intervals(date.weekday());
             // Half an interval can fall into a missing hour: one that has become empty is none.
             let instants = move |interval: &Interval| {
                 let (start, end) = (self.instant(date, interval.opens)?, self.instant(date, interval.closes)?);
@@ -180,6 +206,11 @@ impl Hours {
 
 fn index(weekday: Weekday) -> usize {
     usize::try_from(weekday.to_monday_zero_offset()).unwrap_or_default()
+}
+
+/// Minutes as `09:30`.
+fn clock(minutes: u16) -> String {
+    format!("{:02}:{:02}", minutes / 60, minutes % 60)
 }
 
 /// `09:30` as minutes; `24:00` is the day's end.
@@ -248,6 +279,10 @@ mod tests {
         }
         open("22:00-03:00").unwrap();
         assert_eq!(open("23:00-24:00"), Err(HoursError::Overlap("23:00-24:00".parse().unwrap())));
+        let told: Vec<_> = week.intervals(Monday).iter().map(|one| (one.opens(), one.closes())).collect();
+        let told: Vec<_> = told.iter().map(|(opens, closes)| (opens.as_str(), closes.as_str())).collect();
+        assert_eq!(told, [("09:00", "12:00"), ("12:00", "14:00"), ("22:00", "03:00")]);
+        assert_eq!(week.intervals(Sunday), []);
     }
 
     #[test]

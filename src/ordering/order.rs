@@ -68,6 +68,11 @@ impl Order {
     pub fn drinks(&self) -> u32 {
         drinks(&self.items)
     }
+
+    /// When its drinks are wanted: when it is fetched or, where no time was said, when it should be ready.
+    pub fn due_at(&self) -> Option<Timestamp> {
+        self.pickup_at.or(self.estimated_ready_time)
+    }
 }
 
 /// How many drinks these lines hold.

@@ -1,14 +1,12 @@
-//! What every sender over HTTP needs: a client that follows no redirects, bounded answers, and what a failure means.
+//! What every sender over HTTP needs: a client that follows no redirects, and what a failure means.
 //!
 //! Does not know what is sent. Twilio's client has rules of its own, in its room.
 
 use super::error::{SendError, SenderError};
+pub(super) use crate::http::{read_bounded, retry_after};
 use jiff::Timestamp;
-use jiff::fmt::rfc2822;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
-use reqwest::{Client, ClientBuilder, Response, StatusCode, Url, redirect};
+use reqwest::{Client, ClientBuilder, StatusCode, Url, redirect};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Where the time comes from.
 pub(super) type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -41,49 +39,9 @@ pub(super) fn is_passing(status: StatusCode) -> bool {
         || status.is_server_error()
 }
 
-/// `Retry-After`, in seconds or as an HTTP date (RFC 9110 §10.2.3); one in the past is no wait.
-pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at = rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
-    Some(Duration::try_from(at.duration_since(now)).unwrap_or_default())
-}
-
-/// The answer's body, unless it breaks off or is longer than `most` bytes.
-pub(super) async fn read_bounded(mut response: Response, most: usize) -> Option<Vec<u8>> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.ok()? {
-        if body.len() + chunk.len() > most {
-            return None;
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Some(body)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn wait(header: &str) -> Option<u64> {
-        let headers = HeaderMap::from_iter([(RETRY_AFTER, header.parse().unwrap())]);
-        let now = "1994-11-06T08:49:30Z".parse().unwrap();
-        retry_after(&headers, now).map(|wait| wait.as_secs())
-    }
-
-    #[test]
-    fn retry_after_is_understood_in_both_forms() {
-        assert_eq!(wait("7"), Some(7));
-        assert_eq!(wait(" 120 "), Some(120));
-        assert_eq!(wait("Sun, 06 Nov 1994 08:49:37 GMT"), Some(7));
-        assert_eq!(wait("Sun, 06 Nov 1994 08:00:00 GMT"), Some(0), "in the past");
-        for nonsense in ["", "-1", "1.5", "soon", "Sun, 32 Nov 1994 08:49:37 GMT", "99999999999999999999"] {
-            assert_eq!(wait(nonsense), None, "{nonsense}");
-        }
-        assert_eq!(retry_after(&HeaderMap::new(), Timestamp::UNIX_EPOCH), None);
-    }
 
     #[test]
     fn only_passing_troubles_are_tried_again() {

@@ -69,17 +69,17 @@ impl SheetsSender {
         }
     }
 
-    /// Blanks what tells who the customer was – Customer, Phone and Notes – in every row of this order. That there is
-    /// none is fine.
+    /// Takes the customer out of every row of this order: Customer, Phone and Notes become blank, Items those of `row`. That
+    /// there is no row is fine.
     ///
     /// # Errors
     /// [`SendError`]; erasing again does no harm.
-    pub async fn erase(&self, order_id: &str) -> Result<(), SendError> {
+    pub async fn erase(&self, row: &Row) -> Result<(), SendError> {
         let Inner { values, turn } = &*self.0;
         let mut tokens = turn.lock().await;
         let column = values.first_column(&mut tokens).await?;
-        for number in column.rows_of(order_id) {
-            values.update(&mut tokens, number, row::blanks()).await?;
+        for number in column.rows_of(&row.order_id) {
+            values.update(&mut tokens, number, row.blanks()).await?;
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use super::error::SendError;
 use crate::order_service::Delivery;
-use crate::ordering::phone_number::PhoneNumber;
+use crate::ordering::order::OrderId;
 use crate::twilio::rest::{RestClient, Text};
 use std::sync::Arc;
 
@@ -17,19 +17,19 @@ struct Inner {
 }
 
 impl SmsSender {
-    /// `status_callback` is where Twilio reports what became of a text: an absolute URL it can reach.
+    /// `status_callback` is where Twilio reports what became of a text: an absolute URL it can reach, without a query. The
+    /// order and the delivery are added to it as `order` and `delivery`, and Twilio signs them with the rest.
     pub fn new(rest: RestClient, from: String, status_callback: Option<String>) -> Self {
         Self(Arc::new(Inner { rest, from, status_callback }))
     }
 
     /// Hands one text over and returns Twilio's id for it.
-    pub(super) async fn send(&self, delivery: &Delivery) -> Result<String, SendError> {
-        let text = Text {
-            from: &self.0.from,
-            to: delivery.to.as_ref().map(PhoneNumber::as_e164).unwrap_or_default(),
-            body: &delivery.body,
-            status_callback: self.0.status_callback.as_deref(),
-        };
-        Ok(self.0.rest.send_text(&text).await?)
+    pub(super) async fn send(&self, order: &OrderId, delivery: &Delivery) -> Result<String, SendError> {
+        let Inner { rest, from, status_callback } = &*self.0;
+        let Some(to) = &delivery.to else { return Err(SendError::refused("there is no number to send it to")) };
+        // An order id needs no escaping: it is letters, digits, `_` and `-`.
+        let callback = status_callback.as_ref().map(|url| format!("{url}?order={order}&delivery={}", delivery.id));
+        let text = Text { from, to: to.as_e164(), body: &delivery.body, status_callback: callback.as_deref() };
+        Ok(rest.send_text(&text).await?)
     }
 }

@@ -50,12 +50,33 @@ impl SimulatedShop {
         Self::open_on(listener, agent, settings, mode).await
     }
 
+    /// A shop on a free port whose server is changed by `tune` after it was built.
+    pub async fn open_tuned(
+        agent: SimulatedAgent,
+        settings: impl Fn(&str) -> Option<String>,
+        mode: Mode,
+        tune: impl FnOnce(App) -> App,
+    ) -> Result<Self, ShopError> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        Self::build(listener, agent, settings, mode, tune).await
+    }
+
     /// A shop on this port.
     pub async fn open_on(
         listener: TcpListener,
         agent: SimulatedAgent,
         settings: impl Fn(&str) -> Option<String>,
         mode: Mode,
+    ) -> Result<Self, ShopError> {
+        Self::build(listener, agent, settings, mode, |app| app).await
+    }
+
+    async fn build(
+        listener: TcpListener,
+        agent: SimulatedAgent,
+        settings: impl Fn(&str) -> Option<String>,
+        mode: Mode,
+        tune: impl FnOnce(App) -> App,
     ) -> Result<Self, ShopError> {
         let address = listener.local_addr()?;
         let config = Config::read(&|name| {
@@ -67,7 +88,7 @@ impl SimulatedShop {
             })
         })?;
         let shutdown = CancellationToken::new();
-        let app = App::build(&config, mode, Clock::system(), shutdown.clone()).await?;
+        let app = tune(App::build(&config, mode, Clock::system(), shutdown.clone()).await?);
         let (orders, shop, live, tasks) = (app.orders(), app.shop(), app.live_calls(), app.tasks());
         let serving = tokio::spawn(app.serve(listener));
         Ok(Self { address, agent, orders, shop, live, tasks, shutdown, serving })

@@ -49,7 +49,8 @@ pub struct Facts {
     pub texts_last_hour: usize,
     /// Drinks in active orders that have no time of pickup, or one before `ahead_until`.
     pub drinks_ahead: u32,
-    /// Of the range: when how many drinks of active orders are due, by `estimated_ready_time`.
+    /// Of the range: when how many drinks of active orders are due. An order is due when it is fetched; one that has no time
+    /// of pickup, when it should be ready.
     pub due: Vec<(Timestamp, u32)>,
 }
 

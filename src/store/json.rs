@@ -3,26 +3,31 @@
 //! The files are the truth; the index in memory is rebuilt from them at every start. Commits at the same time share one
 //! fsync of the folder.
 
+mod counter;
 mod files;
+mod index;
 mod states;
+mod undone;
 
 use super::commit::{Announce, Insert, Remove, Update};
-use super::counter::Counter;
-use super::index::{Claim, Index};
+use super::crowd::Crowd;
 use super::query::{Answered, Owed, Page, Query, State, Statistics};
-use super::record::{Record, Tombstone};
+use super::record::{Lane, Record, Tombstone};
 use super::{Access, CommitError, Store, StoreError, io_error};
 use crate::config::OrdersConfig;
 use crate::ordering::order::{OrderId, OrderNumber};
 use async_trait::async_trait;
-use files::Folder;
+use counter::Counter;
 pub use files::write_record;
+use files::{Folder, tombstone_file};
+use index::{Claim, Index};
 use jiff::Timestamp;
 use states::States;
 use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use undone::Undone;
 
 /// Changes of different orders run side by side; changes of one wait for each other.
 const STRIPES: usize = 64;
@@ -38,6 +43,9 @@ struct Inner {
     shop_id: String,
     index: RwLock<Index>,
     states: Mutex<States>,
+    /// What was refused and is still on disk.
+    undone: Undone,
+    crowd: Crowd,
     counter: Mutex<Counter>,
     stripes: [Mutex<()>; STRIPES],
     hasher: RandomState,
@@ -71,8 +79,12 @@ impl JsonStore {
         E: From<StoreError> + Send + 'static,
     {
         let inner = Arc::clone(&self.0);
+        inner.writable()?;
+        let place = inner.crowd.enter().await?;
         blocking(move || {
-            inner.writable()?;
+            let _place = place;
+            // A change stands or falls by itself: what does not work yet was told when it was refused, and `check` tells.
+            let _ = inner.undone.retry(&inner.folder, None);
             work(&inner)
         })
         .await
@@ -88,7 +100,7 @@ where
     let span = tracing::Span::current();
     match tokio::task::spawn_blocking(move || span.in_scope(work)).await {
         Ok(done) => done,
-        Err(_) => Err(StoreError::Interrupted.into()),
+        Err(_) => Err(StoreError::lost().into()),
     }
 }
 
@@ -126,8 +138,8 @@ impl Store for JsonStore {
         Ok(self.0.read().open())
     }
 
-    async fn owed(&self, now: Timestamp, most: usize) -> Result<Owed, StoreError> {
-        Ok(self.0.read().owed(now, most))
+    async fn owed(&self, lane: Lane, now: Timestamp, most: usize) -> Result<Owed, StoreError> {
+        Ok(self.0.read().owed(lane, now, most))
     }
 
     async fn undelivered(&self, most: usize) -> Result<Vec<Arc<Record>>, StoreError> {
@@ -168,16 +180,7 @@ impl Store for JsonStore {
 
     async fn set_tombstone(&self, id: &OrderId, tombstone: Option<&Tombstone>) -> Result<(), StoreError> {
         let (id, tombstone) = (id.clone(), tombstone.cloned());
-        self.work(move |inner| {
-            let _turn = inner.stripe(&id);
-            match &tombstone {
-                Some(stone) => inner.folder.write_tombstone(stone)?,
-                None => inner.folder.remove_tombstone(&id)?,
-            }
-            inner.write().set_tombstone(&id, tombstone);
-            Ok(())
-        })
-        .await
+        self.work(move |inner| inner.set_tombstone(&id, tombstone)).await
     }
 
     async fn counter(&self) -> Result<u64, StoreError> {
@@ -194,7 +197,7 @@ impl Store for JsonStore {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        self.work(|inner| inner.folder.probe()).await
+        self.work(Inner::check).await
     }
 
     fn is_shared(&self) -> bool {
@@ -268,6 +271,8 @@ impl Inner {
             shop_id,
             index: RwLock::new(index),
             states: Mutex::new(states),
+            undone: Undone::default(),
+            crowd: Crowd::default(),
             counter: Mutex::new(counter),
             stripes: [const { Mutex::new(()) }; STRIPES],
             hasher: RandomState::new(),
@@ -291,6 +296,9 @@ impl Inner {
         let claim = {
             let mut index = self.write();
             let facts = check(&index)?;
+            if index.has_or_had(&id) {
+                return Err(StoreError::Occupied(id).into());
+            }
             let number = index.free_number(ask.now).ok_or(StoreError::NoNumber)?;
             let record = Record { revision: 1, ..build(&facts, id, number) };
             let claim = Claim { file: index.free_file(record.order.created_at), record: Arc::new(record) };
@@ -298,10 +306,7 @@ impl Inner {
             claim
         };
         if let Err(error) = self.folder.write_record(&claim.file, &claim.record) {
-            // The rename may have happened before the fault: an order that nobody was told of must not come back. It goes
-            // while its name is still claimed, or it could be the next order of this second that is removed.
-            let _ = self.folder.remove(&claim.file);
-            self.write().abandon(&claim);
+            self.give_up(&claim);
             return Err(error.into());
         }
         self.show(&claim.record, announce, |index| {
@@ -321,12 +326,17 @@ impl Inner {
             };
             let facts = index.facts_of(current.order.phone.as_ref(), now, ahead_until);
             let changed = amend(&current, &facts).ok_or(CommitError::Refused)?;
+            if let Some(other) = changed.answers.iter().find_map(|answer| index.owner_of(&answer.key, &id)) {
+                return Err(StoreError::Occupied(other).into());
+            }
             let changed = Arc::new(Record { revision: current.revision + 1, ..changed });
             index.recount(&current, &changed);
             (current, changed, file)
         };
+        self.undone.forget(&file);
         if let Err(error) = self.folder.write_record(&file, &changed) {
-            self.restore(&file, &current);
+            // The file may have been replaced before the fault: what was refused must not be true after a restart.
+            self.undone.restore(&self.folder, file, &current);
             self.write().recount(&changed, &current);
             return Err(error.into());
         }
@@ -348,17 +358,22 @@ impl Inner {
             return Err(CommitError::Refused);
         }
         let tombstone = current.tombstone(now);
+        let stone_file = tombstone_file(&id);
+        self.undone.forget(&stone_file);
         if let Err(error) = self.folder.write_tombstone(&tombstone) {
-            let _ = self.folder.remove_tombstone(&id);
+            // It may be there all the same, and would take a live order away at the next start.
+            self.undone.remove(&self.folder, &id, stone_file);
             return Err(error.into());
         }
         // From here on it is deleted, whatever happens: a tombstone's order is not opened again.
-        if let Err(error) = self.folder.remove(&file).and_then(|()| self.folder.sync()) {
-            tracing::warn!("the file of a deleted order stays until the next start: {error}");
-        }
+        self.undone.forget(&file);
+        let is_gone = self.undone.remove(&self.folder, &id, file.clone());
         self.show(&current, announce, |index| {
             index.remove(&id);
             index.set_tombstone(&id, Some(tombstone));
+            if !is_gone {
+                index.keep_name(file);
+            }
         });
         Ok(current)
     }
@@ -378,8 +393,7 @@ impl Inner {
             claim
         };
         if let Err(error) = self.folder.write_record(&claim.file, &record) {
-            let _ = self.folder.remove(&claim.file);
-            self.write().abandon(&claim);
+            self.give_up(&claim);
             return Err(error);
         }
         let mut index = self.write();
@@ -397,14 +411,37 @@ impl Inner {
         announcement();
     }
 
-    /// After a failed write that may have replaced the file: what was refused must not be true after a restart.
-    fn restore(&self, file: &Path, record: &Record) {
-        if self.folder.read_record(file).is_ok_and(|on_disk| on_disk == *record) {
-            return;
+    /// After a failed write of a new order. The rename may have happened before the fault: an order that nobody was told
+    /// of must not come back. Its name is free for another only when it is gone, or it could be the other that is removed.
+    fn give_up(&self, claim: &Claim) {
+        let is_gone = self.undone.remove(&self.folder, &claim.record.order.order_id, claim.file.clone());
+        let mut index = self.write();
+        index.abandon(claim);
+        if !is_gone {
+            index.keep_name(claim.file.clone());
         }
-        if let Err(error) = self.folder.write_record(file, record) {
-            tracing::error!("{} may hold a change that was refused, and cannot be restored: {error}", file.display());
+    }
+
+    fn set_tombstone(&self, id: &OrderId, tombstone: Option<Tombstone>) -> Result<(), StoreError> {
+        let _turn = self.stripe(id);
+        match &tombstone {
+            Some(stone) => {
+                self.undone.forget(&tombstone_file(id));
+                self.folder.write_tombstone(stone)?;
+            }
+            None => {
+                // As long as the order's file is there, the tombstone is all that keeps it from being opened again.
+                self.undone.retry(&self.folder, Some(id))?;
+                self.folder.remove_tombstone(id)?;
+            }
         }
+        self.write().set_tombstone(id, tombstone);
+        Ok(())
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        self.undone.retry(&self.folder, None)?;
+        self.folder.probe()
     }
 
     fn writable(&self) -> Result<(), StoreError> {

@@ -1,6 +1,6 @@
 //! What stores are asked, and what they answer.
 
-use super::record::{Answer, Delivery, Place, Record};
+use super::record::{Answer, Delivery, Place, Record, folded_name};
 use crate::ordering::money::Money;
 use crate::ordering::order::OrderId;
 use crate::ordering::phone_number::PhoneNumber;
@@ -26,6 +26,18 @@ pub struct Query {
     pub limit: usize,
 }
 
+impl Query {
+    /// Whether an order fits every condition, wherever in the list it stands.
+    pub fn fits(&self, record: &Record) -> bool {
+        let order = &record.order;
+        let is_named = |name: &String| order.name.as_deref().map(folded_name) == Some(folded_name(name));
+        (self.statuses.is_empty() || self.statuses.contains(&order.status))
+            && self.phone.as_ref().is_none_or(|phone| order.phone.as_ref() == Some(phone))
+            && self.customer_id.as_ref().is_none_or(|customer| order.customer_id.as_ref() == Some(customer))
+            && self.name.as_ref().is_none_or(is_named)
+    }
+}
+
 /// One page of a list.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
@@ -35,12 +47,12 @@ pub struct Page {
     pub next: Option<Place>,
 }
 
-/// What is owed at a moment.
+/// What is owed in one lane at a moment.
 #[derive(Clone, Debug, Default)]
 pub struct Owed {
     /// May be tried now, the longest due first.
     pub due: Vec<(OrderId, Delivery)>,
-    /// When the next after these is due.
+    /// When the next of the lane after these is due.
     pub next: Option<Timestamp>,
 }
 

@@ -85,7 +85,8 @@ pub struct Answer {
     /// The key, unique among all orders of the shop. It begins with whose it is (`call:`, `api:`), so that nobody's key
     /// is another's.
     pub key: String,
-    /// SHA-256 of what was asked, in hexadecimal; empty where a key alone says what was asked.
+    /// SHA-256 of what was asked, in hexadecimal; empty where a key alone says what was asked, and after the customer was
+    /// erased: who knows the rest of a request could try all phone numbers.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub request: String,
     /// When it was given.
@@ -93,6 +94,13 @@ pub struct Answer {
     /// What was answered, where that is told again word for word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply: Option<Reply>,
+}
+
+impl Answer {
+    /// Whether it was given to this request, as far as is known.
+    pub fn is_to(&self, request: &str) -> bool {
+        self.request.is_empty() || self.request == request
+    }
 }
 
 /// A stored answer's wording.
@@ -104,7 +112,7 @@ pub struct Reply {
     pub body: serde_json::Value,
 }
 
-/// What is left of a deleted order until its answers have expired.
+/// What is left of a deleted order: until its answers have expired or, where the orderer chose its id, for good.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tombstone {
     /// The order that was.
@@ -118,6 +126,14 @@ pub struct Tombstone {
     /// The answers to the requests that made it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub answers: Vec<Answer>,
+}
+
+impl Tombstone {
+    /// What of it outlives its answers: that an id was used which its orderer chose and could choose again.
+    pub fn bare(&self, shop_id: &str) -> Option<Self> {
+        let is_counted = self.order_id.number_at(shop_id).is_some();
+        (!is_counted).then(|| Self { answers: Vec::new(), ..self.clone() })
+    }
 }
 
 /// One change of an order.
@@ -246,9 +262,43 @@ impl DeliveryKind {
         }
     }
 
+    /// The way that it goes out.
+    pub const fn lane(self) -> Lane {
+        match self {
+            Self::TextReceived | Self::TextReady | Self::TextCancelled => Lane::Texts,
+            Self::SheetRow => Lane::Sheet,
+            Self::Webhook => Lane::Webhook,
+        }
+    }
+
     /// Whether it is a text message to the customer.
     pub const fn is_text(self) -> bool {
-        matches!(self, Self::TextReceived | Self::TextReady | Self::TextCancelled)
+        matches!(self.lane(), Lane::Texts)
+    }
+}
+
+/// A way out, and whoever is at the end of it: deliveries of one lane wait for each other, those of others never do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// Text messages to customers.
+    Texts,
+    /// Rows of the spreadsheet.
+    Sheet,
+    /// Notices to the shop's own receiver.
+    Webhook,
+}
+
+impl Lane {
+    /// Every lane.
+    pub const ALL: [Self; 3] = [Self::Texts, Self::Sheet, Self::Webhook];
+
+    /// The name in databases.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Texts => "texts",
+            Self::Sheet => "sheet",
+            Self::Webhook => "webhook",
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Placing the order: everything that has to hold first, the save, and what the caller is told afterwards.
 //!
 //! The save is the order service's and takes as long as the disk does. Meanwhile the cart is frozen, and whoever asks
-//! about the order waits for the truth.
+//! about the order waits for the truth. Where the store cannot tell what came of a save, its key is kept, and the order is
+//! looked for before anything else is ordered or said.
 
 use futures_util::future::BoxFuture;
 use serde_json::json;
@@ -17,38 +18,71 @@ use crate::ordering::order::{Channel, Order, OrderId};
 const LONGEST_NAME: usize = 60;
 const LONGEST_NOTES: usize = 500;
 
-type Save = BoxFuture<'static, Result<Order, OrderError>>;
+type Save = BoxFuture<'static, Ended>;
 
-/// An order on its way to the disk.
+/// An order on its way to the disk, or looked for there.
 pub(super) struct Placing {
     save: Save,
     /// Who waits for it: the request that started it, and those that came since.
     waiting: Vec<ToolRequest>,
 }
 
-/// An order that is saved or could not be.
+/// A checkout whose outcome nobody knows, by the key that it was saved with if it was.
+pub(super) struct Doubt {
+    key: String,
+}
+
+/// What came of a save or of a search.
+enum Ended {
+    /// An order is saved or could not be. The key, if it was to be saved under one.
+    Saved(Result<Order, OrderError>, Option<String>),
+    /// The checkout in doubt was made after all; none: not until now.
+    Found(Result<Option<Order>, OrderError>),
+}
+
+/// A save or a search that has ended, and who waits for it.
 pub(super) struct Saved {
-    result: Result<Order, OrderError>,
+    ended: Ended,
     waiting: Vec<ToolRequest>,
 }
 
 /// The end of the save under way; never, when there is none. Safe to drop and call again.
 pub(super) async fn saved(placing: &mut Option<Placing>) -> Saved {
-    let result = match placing {
+    let ended = match placing {
         Some(placing) => (&mut placing.save).await,
         None => std::future::pending().await,
     };
     let waiting = placing.take().map(|placing| placing.waiting).unwrap_or_default();
-    Saved { result, waiting }
+    Saved { ended, waiting }
 }
 
 impl ToolDesk {
     /// Starts the save, or says why not; `None`: the answer comes when the save has ended.
     pub(super) fn check_out(&mut self, request: &ToolRequest) -> Option<Outcome> {
+        if self.waits(request) { None } else { self.begin(request) }
+    }
+
+    /// Whether this call has an order; `None`: the answer comes when the save under way has ended.
+    pub(super) fn order_is_placed(&mut self, request: &ToolRequest) -> Option<Outcome> {
+        if let Err(failure) = Arguments::parse(&request.arguments, &[]) {
+            return Some(Err(failure));
+        }
+        if self.waits(request) { None } else { Some(Ok(self.is_placed())) }
+    }
+
+    /// Whether a request has to wait for the save under way, or until it is known what came of the one before.
+    fn waits(&mut self, request: &ToolRequest) -> bool {
         if let Some(placing) = &mut self.placing {
             placing.waiting.push(request.clone());
-            return None;
+        } else if let Some(Doubt { key }) = &self.doubt {
+            let (orders, key) = (self.toolbox.orders.clone(), key.clone());
+            let save: Save = Box::pin(async move { Ended::Found(orders.ordered_by(&key).await) });
+            self.placing = Some(Placing { save, waiting: vec![request.clone()] });
         }
+        self.placing.is_some()
+    }
+
+    fn begin(&mut self, request: &ToolRequest) -> Option<Outcome> {
         match self.start_save(request) {
             Ok(save) => {
                 self.placing = Some(Placing { save, waiting: vec![request.clone()] });
@@ -58,35 +92,77 @@ impl ToolDesk {
         }
     }
 
-    /// Whether this call has an order; `None`: the answer comes when the save under way has ended.
-    pub(super) fn order_is_placed(&mut self, request: &ToolRequest) -> Option<Outcome> {
-        if let Err(failure) = Arguments::parse(&request.arguments, &[]) {
-            return Some(Err(failure));
-        }
-        match &mut self.placing {
-            Some(placing) => {
-                placing.waiting.push(request.clone());
-                None
+    /// Remembers what came of the save and answers everybody who waited for it. Who waited for a search is answered, or
+    /// waits for the save that begins now.
+    pub(super) fn settle(&mut self, saved: Saved) -> Vec<ToolAnswer> {
+        match saved.ended {
+            Ended::Saved(result, key) => self.settle_save(&result, key, saved.waiting),
+            Ended::Found(Ok(found)) => {
+                if let Some(order) = found {
+                    tracing::info!(order.number = %order.order_number, "an order in doubt was saved after all");
+                    self.cart.ordered_after_all();
+                    self.placed = Some((order.order_id, order.order_number));
+                    self.doubt = None;
+                }
+                // What was not found may still be on its way: until something else is saved it is looked for again.
+                saved.waiting.into_iter().filter_map(|request| self.answer_after_search(request)).collect()
             }
-            None => Some(Ok(self.is_placed())),
+            Ended::Found(Err(error)) => {
+                tracing::warn!("an order in doubt could not be looked for: {error}");
+                let answer = |request: ToolRequest| finish(request.id, request.name, Err(in_doubt()));
+                saved.waiting.into_iter().map(answer).collect()
+            }
         }
     }
 
-    /// Remembers what came of the save and answers everybody who waited for it.
-    pub(super) fn settle(&mut self, saved: Saved) -> Vec<ToolAnswer> {
-        if let Ok(order) = &saved.result {
-            self.cart.ordered();
-            self.placed = Some((order.order_id.clone(), order.order_number));
+    fn answer_after_search(&mut self, request: ToolRequest) -> Option<ToolAnswer> {
+        if let Some(placing) = &mut self.placing {
+            placing.waiting.push(request);
+            return None;
+        }
+        let outcome = match request.name.as_str() {
+            "order_is_placed" => Ok(self.is_placed()),
+            _ => self.begin(&request)?,
+        };
+        Some(finish(request.id, request.name, outcome))
+    }
+
+    fn settle_save(
+        &mut self,
+        result: &Result<Order, OrderError>,
+        key: Option<String>,
+        waiting: Vec<ToolRequest>,
+    ) -> Vec<ToolAnswer> {
+        match (result, key) {
+            (Ok(order), key) => {
+                self.placed = Some((order.order_id.clone(), order.order_number));
+                // Without a key it was only looked at.
+                if key.is_some() {
+                    self.cart.ordered();
+                    self.doubt = None;
+                }
+            }
+            (Err(error), Some(key)) if error.is_in_doubt() => {
+                self.cart.doubt();
+                self.doubt = Some(Doubt { key });
+            }
+            (Err(_), _) => {}
         }
         let answer = |request: ToolRequest| {
-            let outcome = match &saved.result {
-                _ if request.name == "order_is_placed" => Ok(self.is_placed()),
+            let outcome = match result {
+                _ if request.name == "order_is_placed" => {
+                    if self.doubt.is_some() {
+                        Err(in_doubt())
+                    } else {
+                        Ok(self.is_placed())
+                    }
+                }
                 Ok(order) => Ok(self.placed_answer(order)),
                 Err(error) => Err(self.failed(error)),
             };
             finish(request.id, request.name, outcome)
         };
-        saved.waiting.into_iter().map(answer).collect()
+        waiting.into_iter().map(answer).collect()
     }
 
     fn start_save(&mut self, request: &ToolRequest) -> Result<Save, Failure> {
@@ -107,7 +183,10 @@ impl ToolDesk {
             // Nothing new: the order of this call stands.
             let error = "There is nothing in the cart yet. What would you like?";
             let id = placed.ok_or_else(|| Failure::new(Code::EmptyCart, error))?;
-            return Ok(Box::pin(async move { orders.by_id(&id).await?.ok_or(OrderError::NotFound) }));
+            return Ok(Box::pin(async move {
+                let order = orders.by_id(&id).await.and_then(|order| order.ok_or(OrderError::NotFound));
+                Ended::Saved(order, None)
+            }));
         }
         if let Some(pending) = self.cart.pending() {
             let summary = self.menu.summary(pending);
@@ -131,22 +210,22 @@ impl ToolDesk {
             .map_err(|error| self.not_confirmed(error))?;
 
         let origin = Origin { by: "phone", correlation_id: Some(self.caller.correlation_id.clone()) };
+        // The same cart of the same call is the same order, however often it is tried.
+        let key = format!("call:{}:{}", self.caller.call_sid, self.cart.revision());
         let new = NewOrder {
             name: self.name.clone(),
             phone: self.phone.clone(),
             caller: self.callers_number.clone(),
             notes,
             call_sid: Some(self.caller.call_sid.clone()),
-            // The same cart of the same call is the same order, however often it is tried.
-            idempotency: Some(Idempotency {
-                key: format!("call:{}:{}", self.caller.call_sid, self.cart.revision()),
-                request: String::new(),
-                reply: None,
-            }),
+            idempotency: Some(Idempotency { key: key.clone(), request: String::new(), reply: None }),
             allow_duplicate,
             ..NewOrder::new(Channel::Phone, self.cart.items().to_vec(), origin)
         };
-        Ok(Box::pin(save(orders, placed, new)))
+        Ok(Box::pin(async move {
+            let result = save(orders, placed, new).await;
+            Ended::Saved(result, Some(key))
+        }))
     }
 
     fn not_confirmed(&self, error: CartError) -> Failure {
@@ -217,6 +296,7 @@ impl ToolDesk {
             OrderError::Empty => CartError::EmptyCart.into(),
             OrderError::Closed(sentence) => Failure::new(Code::OrderingClosed, sentence.clone()),
             OrderError::SoldOut(lacking) => lacking.clone().into(),
+            error if error.is_in_doubt() => in_doubt(),
             OrderError::KeyMismatch
             | OrderError::NoSlot(_)
             | OrderError::IdTaken(_)
@@ -232,6 +312,13 @@ impl ToolDesk {
             }
         }
     }
+}
+
+/// What is said while nobody knows.
+fn in_doubt() -> Failure {
+    let error = "I can't tell yet whether your order went through. One moment, I'll find out.";
+    let next = "Call checkout_order again: it finds out first, and orders nothing twice.";
+    Failure::new(Code::NotSaved, error).with("next", next)
 }
 
 /// Appends to the call's order while that may still be changed; otherwise makes a new one.

@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use crate::http::{Unread, read_bounded, retry_after};
+use jiff::Timestamp;
 use reqwest::{Client, Response, StatusCode, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -146,19 +148,15 @@ impl RestClient {
         };
         let status = response.status();
         if status.is_success() {
-            return read_bounded(response).await;
+            return body_of(response).await;
         }
         if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
-            return Err(RestError::Retryable { after: retry_after(&response), status: Some(status.as_u16()) });
+            let after = retry_after(response.headers(), Timestamp::now());
+            return Err(RestError::Retryable { after, status: Some(status.as_u16()) });
         }
-        let code = read_bounded(response).await.ok().and_then(|body| error_code(&body));
+        let code = body_of(response).await.ok().and_then(|body| error_code(&body));
         Err(RestError::Final { code, status: status.as_u16() })
     }
-}
-
-fn retry_after(response: &Response) -> Option<Duration> {
-    let header = response.headers().get(reqwest::header::RETRY_AFTER)?;
-    header.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
 fn error_code(body: &[u8]) -> Option<u32> {
@@ -169,15 +167,11 @@ fn error_code(body: &[u8]) -> Option<u32> {
     serde_json::from_slice(body).ok().map(|Refused { code }| code)
 }
 
-async fn read_bounded(mut response: Response) -> Result<Vec<u8>, RestError> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| RestError::Unknown(Some(error.without_url())))? {
-        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-            return Err(RestError::Unknown(None));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
+async fn body_of(response: Response) -> Result<Vec<u8>, RestError> {
+    read_bounded(response, MAX_ANSWER_BYTES).await.map_err(|unread| match unread {
+        Unread::Broken(error) => RestError::Unknown(Some(error)),
+        Unread::TooLong => RestError::Unknown(None),
+    })
 }
 
 #[cfg(test)]
@@ -258,6 +252,10 @@ mod tests {
         assert!(
             matches!(error, RestError::Retryable { after: Some(after), status: Some(429) } if after.as_secs() == 7)
         );
+        let date = "Sun, 06 Nov 1994 08:49:37 GMT";
+        let (_server, client) = answering(ResponseTemplate::new(429).insert_header("retry-after", date)).await;
+        let error = client.send_text(&TEXT).await.unwrap_err();
+        assert!(matches!(error, RestError::Retryable { after: Some(Duration::ZERO), .. }), "{error:?}");
         for status in [500, 502, 503] {
             let (_server, client) = answering(ResponseTemplate::new(status)).await;
             let error = client.send_text(&TEXT).await.unwrap_err();

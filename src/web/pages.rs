@@ -25,7 +25,7 @@ pub struct ShopCard {
     pub phone: Option<String>,
 }
 
-/// `/`, `/orders`, `/static/…`, `/shop.json`, `/healthz` and, behind the door, `/barista`.
+/// `/`, `/orders`, `/static/…`, `/shop.json` and, behind the door, `/barista`.
 pub fn router(shop: ShopCard, door: &StaffDoor) -> Router {
     let public = Router::new()
         .route("/", get(async || file("index.html")))
@@ -37,7 +37,6 @@ pub fn router(shop: ShopCard, door: &StaffDoor) -> Router {
                 file(&path.map(|Path(path)| path).unwrap_or_default())
             }),
         )
-        .route("/healthz", get(async || "ok\n"))
         .route("/shop.json", get(shop_json))
         .with_state(Arc::new(shop));
     public.merge(door.guard(Router::new().route("/barista", get(async || file("barista.html")))))
@@ -47,7 +46,8 @@ async fn shop_json(State(shop): State<Arc<ShopCard>>) -> Json<Value> {
     Json(json!({"name": shop.name, "phone": shop.phone}))
 }
 
-fn file(path: &str) -> Response {
+/// A file of the pages, or 404.
+pub(super) fn file(path: &str) -> Response {
     let Some(found) = Static::get(path) else { return WebError::not_found("there is no such page").into_response() };
     let kind = match path.rsplit_once('.').map(|(_, ending)| ending) {
         Some("html") => "text/html; charset=utf-8",

@@ -3,6 +3,7 @@
 //! A browser sends the password along with whatever any page makes it send, and an open door asks for none: so changes
 //! are refused to pages of other sites. Programs with the key are no browsers.
 
+use super::api::document;
 use super::error::WebError;
 use axum::Router;
 use axum::extract::{Request, State};
@@ -14,6 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
 use subtle::ConstantTimeEq as _;
+use utoipa_axum::router::OpenApiRouter;
 
 /// Who came through the door; a handler finds it in the request's extensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +57,13 @@ impl StaffDoor {
     /// Puts all routes of a router behind the door.
     pub fn guard(&self, routes: Router) -> Router {
         routes.route_layer(from_fn_with_state(self.clone(), check))
+    }
+
+    /// Like [`StaffDoor::guard`], for routes that describe themselves: they tell of the door, too.
+    pub fn guard_described(&self, routes: OpenApiRouter) -> OpenApiRouter {
+        let mut routes = routes.route_layer(from_fn_with_state(self.clone(), check));
+        document::behind_the_door(routes.get_openapi_mut());
+        routes
     }
 
     fn admits(&self, headers: &HeaderMap) -> Option<Visitor> {

@@ -269,7 +269,7 @@ fn attributes<'a>(html: &'a str, name: &str) -> Vec<&'a str> {
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_are_served_with_all_they_need_and_run_no_script_of_strangers() {
     let shop = TestShop::open([]).await;
-    for page in ["/", "/orders", "/barista"] {
+    for page in ["/", "/orders", "/barista", "/api/docs"] {
         let (headers, html) = get(&shop.url(page)).await;
         assert_eq!(headers["content-type"], "text/html; charset=utf-8", "{page}");
         let scripts: Vec<&str> = html.split("<script").skip(1).collect();

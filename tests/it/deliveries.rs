@@ -146,15 +146,16 @@ async fn names_with_spaces_and_quotes_are_found() {
 async fn a_customer_is_erased_from_every_row_and_the_rest_stays() {
     let google = GoogleSheets::start().await;
     let sheets = sheets(&google);
-    sheets.erase("ORD-main-1").await.expect("nothing to erase is fine");
+    sheets.erase(&row(1, "")).await.expect("nothing to erase is fine");
     assert_eq!(google.rows().len(), 0);
     sheets.put(&row(1, "Completed")).await.unwrap();
     sheets.put(&row(11, "Completed")).await.unwrap();
     // Staff copied the row below the others.
     let copied = shown(1, "Completed");
     google.fill(&[&[], &[], &[], &copied.iter().map(String::as_str).collect::<Vec<_>>()]);
-    sheets.erase("ORD-main-1").await.unwrap();
-    let erased = ["ORD-main-1", "2024-01-01 12:00", "", "", "2 × taro milk tea", "2", "Completed", "phone"];
+    sheets.erase(&Row { items: "2 × taro milk tea, unnamed".to_owned(), ..row(1, "") }).await.unwrap();
+    let items = "2 × taro milk tea, unnamed";
+    let erased = ["ORD-main-1", "2024-01-01 12:00", "", "", items, "2", "Completed", "phone"];
     let erased = erased.map(str::to_owned).to_vec();
     assert_eq!(google.rows(), [titles(), erased.clone(), shown(11, "Completed"), erased]);
 }
@@ -282,7 +283,7 @@ async fn googles_refusals_are_told_apart_in_sentences_that_are_safe() {
 
     let error = sheets_to(&google, "another", "Orders").put(&row(1, "Confirmed")).await.expect_err("no spreadsheet");
     assert!(matches!(&error, SendError::Final { reason } if reason.contains("SHEETS_SPREADSHEET_ID")), "{error:?}");
-    let error = sheets_to(&google, SPREADSHEET_ID, "Order's").erase("x").await.expect_err("no sheet");
+    let error = sheets_to(&google, SPREADSHEET_ID, "Order's").erase(&row(9, "")).await.expect_err("no sheet");
     assert!(matches!(&error, SendError::Final { reason } if reason.contains("'Order''s'")), "{error:?}");
     assert_eq!(google.rows().len(), 0);
 }

@@ -1,5 +1,8 @@
 //! A shop to test: the real server on a free port, a simulated agent, a folder of its own for orders.
 
+mod answer;
+#[cfg(feature = "dynamodb")]
+pub(crate) mod emulator;
 pub(crate) mod feed;
 pub(crate) mod google;
 mod phone;
@@ -14,6 +17,7 @@ use bobarista::order_service::{NewOrder, Origin};
 use bobarista::ordering::menu::{Asked, Menu, Said};
 use bobarista::ordering::order::{Channel, Order, OrderNumber};
 use bobarista::ordering::phone_number::{PhoneNumber, Region};
+use bobarista::outbox::Pace;
 use bobarista::simulator::agent::AgentOptions;
 use bobarista::simulator::{
     CallReport, CallerError, CallerOptions, Event, Observer, Script, Side, SimulatedAgent, SimulatedCaller,
@@ -30,6 +34,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinHandle;
 
+pub(crate) use answer::{Answer, TEXTS, basic, shape};
 pub(crate) use schema::assert_agent_messages_valid;
 pub(crate) use twilio::{ACCOUNT_SID, AUTH_TOKEN, TwilioApi};
 
@@ -85,14 +90,21 @@ impl TestShop {
         tune: impl FnOnce(&mut AgentOptions),
     ) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        Self::open_in(dir, scripts, settings, mode, tune).await
+        Self::open_in(dir, scripts, settings, mode, tune, Pace::default()).await
+    }
+
+    /// A shop whose deliveries are tried again sooner than usual.
+    pub(crate) async fn open_hurried(settings: &[(&str, &str)]) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let pace = Pace { first_wait: Duration::from_millis(10) };
+        Self::open_in(dir, [], settings, Mode::Production, |_| {}, pace).await
     }
 
     /// Stops this shop and opens one with other settings on the same folder.
     pub(crate) async fn reopen(self, scripts: impl IntoIterator<Item = Script>, settings: &[(&str, &str)]) -> Self {
         let Self { shop, dir, .. } = self;
         shop.close().await.expect("the server stops");
-        Self::open_in(dir, scripts, settings, Mode::Production, |_| {}).await
+        Self::open_in(dir, scripts, settings, Mode::Production, |_| {}, Pace::default()).await
     }
 
     async fn open_in(
@@ -101,6 +113,7 @@ impl TestShop {
         settings: &[(&str, &str)],
         mode: Mode,
         tune: impl FnOnce(&mut AgentOptions),
+        pace: Pace,
     ) -> Self {
         let (events_to, events) = unbounded_channel();
         let (tap, tapped) = unbounded_channel();
@@ -111,7 +124,8 @@ impl TestShop {
         let mut map: HashMap<String, String> =
             settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         map.entry("ORDERS_DIR".to_owned()).or_insert_with(|| dir.path().join("orders").display().to_string());
-        let shop = SimulatedShop::open(agent, |name| map.get(name).cloned(), mode).await.expect("a shop");
+        let shop = SimulatedShop::open_tuned(agent, |name| map.get(name).cloned(), mode, |app| app.paced(pace));
+        let shop = shop.await.expect("a shop");
         Self { shop, dir, settings: map, observer, events, seen: Vec::new(), tapped }
     }
 
@@ -223,6 +237,23 @@ impl TestShop {
         paths.sort();
         let read = |path: PathBuf| std::fs::read(path).expect("an order's file");
         paths.into_iter().map(|path| serde_json::from_slice(&read(path)).expect("JSON")).collect()
+    }
+
+    /// The deliveries of all orders as their files have them, oldest first, once `settled` is true of each.
+    pub(crate) async fn deliveries(&self, settled: impl Fn(&Value) -> bool) -> Vec<Value> {
+        let look = async {
+            loop {
+                // A file is replaced, not announced: what becomes of a delivery is no order event.
+                let files = self.order_files();
+                let of_each = files.iter().filter_map(|file| file["deliveries"].as_array());
+                let deliveries: Vec<Value> = of_each.flatten().cloned().collect();
+                if deliveries.iter().all(&settled) {
+                    return deliveries;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, look).await.expect("the deliveries are settled")
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

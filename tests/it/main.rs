@@ -1,15 +1,23 @@
 //! The program from outside: whole calls, pages and commands over real sockets, files and processes.
 
+// Whole shops in one future: what they await is deeply nested.
+#![recursion_limit = "256"]
+
+mod api_v1;
 mod architecture;
 mod calls;
 mod commands;
+mod commands_orders;
+mod crash;
 mod dashboards;
 mod deliveries;
 mod door;
 mod faults;
+mod faults_disk;
 mod harness;
 mod logs;
 mod orders_api;
+mod outbox;
 mod settings;
 mod shop;
 mod texts;

@@ -1,75 +1,12 @@
 //! The routes about orders as programs use them: answers, errors, who is let in, and what happens when many ask at once.
 
-use crate::harness::{TestShop, client, raw};
+use crate::harness::{Answer, TEXTS, TestShop, basic, client, raw, shape};
 use bobarista::app::Mode;
 use bobarista::store::{DeliveryKind, DeliveryState};
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap};
+use reqwest::header::{ACCEPT, AUTHORIZATION};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::collections::HashSet;
-
-/// A text account that leads nowhere: texts are owed, and none arrives.
-const TEXTS: [(&str, &str); 4] = [
-    ("TWILIO_ACCOUNT_SID", "AC00000000000000000000000000000000"),
-    ("TWILIO_AUTH_TOKEN", "token"),
-    ("TWILIO_FROM_E164", "+15550001111"),
-    ("TWILIO_API_BASE", "http://127.0.0.1:9"),
-];
-
-/// An answer, read to its end.
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    text: String,
-}
-
-impl Answer {
-    async fn to(request: reqwest::RequestBuilder) -> Self {
-        let answer = request.send().await.expect("an answer");
-        let (status, headers) = (answer.status(), answer.headers().clone());
-        Self { status, headers, text: answer.text().await.expect("text") }
-    }
-
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
-    }
-
-    fn id(&self) -> &str {
-        self.headers["x-correlation-id"].to_str().expect("text")
-    }
-
-    /// Panics unless it is an error in the contract's words.
-    fn assert_error(&self, status: u16, code: &str) {
-        assert_eq!(self.status, status, "{}", self.text);
-        assert_eq!(self.headers["content-type"], "application/json");
-        let body = self.json();
-        let keys = |value: &Value| value.as_object().expect("an object").keys().cloned().collect::<Vec<_>>();
-        assert_eq!(keys(&body), ["success", "error", "correlation_id"]);
-        assert_eq!(keys(&body["error"]), ["code", "message", "details"]);
-        assert_eq!((&body["success"], &body["error"]["code"]), (&json!(false), &json!(code)));
-        assert!(body["error"]["details"].is_object(), "{body}");
-        assert_eq!(body["correlation_id"], self.id());
-        let sentence = body["error"]["message"].as_str().expect("a sentence");
-        assert!(sentence.len() > 10, "{sentence}");
-        for inside in ["/", "src", "panicked", "rror {", "::"] {
-            assert!(!sentence.contains(inside), "{sentence}");
-        }
-    }
-}
-
-impl TestShop {
-    async fn ask(&self, method: Method, path: &str) -> Answer {
-        Answer::to(client().request(method, self.url(path))).await
-    }
-
-    async fn get(&self, path: &str) -> Answer {
-        self.ask(Method::GET, path).await
-    }
-
-    async fn post(&self, path: &str) -> Answer {
-        self.ask(Method::POST, path).await
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_can_be_read_whole_and_its_phone_alone() {
@@ -268,11 +205,6 @@ fn staff_routes(number: impl std::fmt::Display) -> Vec<(Method, String)> {
     ]
 }
 
-fn basic(user: &str, password: &str) -> String {
-    use base64::Engine as _;
-    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}")))
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn staff_routes_open_for_the_password_and_the_key_only() {
     let keys = [("STAFF_PASSWORD", "pass:wörd"), ("API_KEY", "the-key")];
@@ -417,4 +349,47 @@ async fn a_program_is_known_by_its_key_and_is_not_taken_for_a_page() {
     assert_eq!(record.order.history[1].by, "api");
     let ready = record.deliveries.iter().find(|delivery| delivery.kind == DeliveryKind::TextReady).expect("owed");
     assert_eq!(ready.not_before.duration_since(ready.owed_at).as_secs(), 5, "it can be taken back, as a tap can");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_description_is_true_and_anybody_may_read_it() {
+    let keys = [("STAFF_PASSWORD", "password"), ("API_KEY", "the-key")];
+    let shop = TestShop::open_with([], &keys).await;
+    let order = shop.place(Some("+15551234567")).await;
+    let answer = shop.get("/api/openapi.json").await;
+    assert_eq!(
+        (answer.status, answer.headers["content-type"].to_str().expect("text")),
+        (StatusCode::OK, "application/json")
+    );
+    let document = answer.json();
+    assert_eq!(document["openapi"], "3.1.0");
+    let filled = |path: &str| {
+        let path = path.replace("{number}", &order.order_number.to_string());
+        path.replace("{order_id}", order.order_id.as_str()).replace("{customer_id}", "+15551234567")
+    };
+    let mut held = 0;
+    for (path, methods) in document["paths"].as_object().expect("paths") {
+        let Some(operation) = methods.get("get") else { continue };
+        let request = client().get(shop.url(&filled(path)));
+        let open = Answer::to(request.try_clone().expect("no body")).await;
+        match operation.get("security") {
+            Some(_) => {
+                open.assert_error(401, "UNAUTHENTICATED");
+                assert!(shape(&document, "Error").is_valid(&open.json()));
+            }
+            None => assert_eq!(open.status, StatusCode::OK, "{path}"),
+        }
+        let known = Answer::to(request.bearer_auth("the-key")).await;
+        let (kind, content) =
+            operation["responses"]["200"]["content"].as_object().and_then(|all| all.iter().next()).expect("content");
+        assert!(known.headers["content-type"].to_str().expect("text").starts_with(kind.as_str()), "{path}");
+        if kind == "application/json" {
+            let name = content["schema"]["$ref"].as_str().expect("a shape").rsplit('/').next().expect("a name");
+            assert!(shape(&document, name).is_valid(&known.json()), "{path} is no {name}: {}", known.text);
+            held += 1;
+        }
+    }
+    assert_eq!(held, 13);
+    let problem = client().get(shop.url("/orders.json")).header(ACCEPT, "application/problem+json");
+    assert!(shape(&document, "Problem").is_valid(&Answer::to(problem).await.json()));
 }

@@ -1,10 +1,8 @@
 //! The shop's own state in the middle of a call: what the agent is told, what the tools do, what the feeds show.
 
-use crate::harness::{TestShop, assert_agent_messages_valid, script};
+use crate::harness::{TestShop, assert_agent_messages_valid, client, script};
 use bobarista::deepgram::prompt::shop_update;
-use bobarista::shop::{Paused, ShopState, SoldOut};
 use bobarista::simulator::{Event, Script, Side, What};
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 /// A caller who wants boba, takes pudding, and has to wait until orders are taken again. Between a tool's answer and the
@@ -41,19 +39,18 @@ fn patient_caller() -> Script {
     )
 }
 
-fn state(paused: Option<Paused>, sold_out: &[&str]) -> ShopState {
-    ShopState { paused, sold_out: sold_out.iter().map(|name| SoldOut::from(*name)).collect() }
-}
-
-fn set(shop: &TestShop, state: ShopState) {
-    shop.shop.shop().set_state(state, Timestamp::now()).expect("it is on the menu");
+/// The staff says this on the console, or a program for them.
+async fn tell(shop: &TestShop, change: Value) {
+    let request = client().patch(shop.url("/api/v1/shop")).header("Content-Type", "application/json");
+    let answer = request.body(change.to_string()).send().await.expect("an answer");
+    assert_eq!(answer.status(), 200);
 }
 
 #[tokio::test]
 async fn the_staff_changes_what_there_is_in_the_middle_of_a_call() {
     let mut shop = TestShop::open([patient_caller()]).await;
     let mut staff = shop.staff_feed().await;
-    set(&shop, state(None, &["crystal agar boba"]));
+    tell(&shop, json!({"sold_out": ["crystal agar boba"]})).await;
     let answered = |tool: &'static str| {
         move |event: &Event| match &event.what {
             What::ToolAnswered { name, .. } if event.side == Side::Agent && name == tool => Some(()),
@@ -63,11 +60,11 @@ async fn the_staff_changes_what_there_is_in_the_middle_of_a_call() {
     let call = shop.begin_call(&patient_caller(), shop.caller_options());
     // What held before the call is told first of all.
     shop.event(|event| matches!(event.what, What::PromptUpdated { .. }).then_some(())).await;
-    set(&shop, state(None, &["boba"]));
+    tell(&shop, json!({"sold_out": ["boba"]})).await;
     shop.event(answered("confirm_pending_to_cart")).await;
-    set(&shop, state(Some(Paused::UntilResumed), &["boba"]));
+    tell(&shop, json!({"paused_until": "resumed"})).await;
     shop.event(answered("checkout_order")).await;
-    set(&shop, state(None, &[]));
+    tell(&shop, json!({"paused_until": null, "sold_out": []})).await;
     let call = shop.end_call(call).await;
 
     call.assert_flawless();

@@ -40,24 +40,6 @@ fn ready(number: impl std::fmt::Display) -> (String, Vec<(String, String)>) {
     text(format!("Deepgram BobaRista: your order {number} is ready. See you at the counter!"))
 }
 
-impl TestShop {
-    /// The deliveries in the only order's file, once `settled` is true of them.
-    async fn deliveries(&self, settled: impl Fn(&Value) -> bool) -> Vec<Value> {
-        let look = async {
-            loop {
-                // The file is replaced, not announced: what becomes of a delivery is no order event.
-                let files = self.order_files();
-                let deliveries = files[0]["deliveries"].as_array().cloned().unwrap_or_default();
-                if deliveries.iter().all(&settled) {
-                    return deliveries;
-                }
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, look).await.expect("the deliveries are settled")
-    }
-}
-
 fn is_not_owed(delivery: &Value) -> bool {
     delivery["state"] != "owed"
 }

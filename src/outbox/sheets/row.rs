@@ -59,18 +59,20 @@ impl Row {
             text(&self.notes),
         ]
     }
+
+    /// What takes the customer out of a row and leaves the rest of it as it is. What was noted about a drink stands among
+    /// the items.
+    pub(super) fn blanks(&self) -> Cells {
+        HEADER.map(|title| match title {
+            "Customer" | "Phone" | "Notes" => Cell::Text(String::new()),
+            "Items" => Cell::Text(cut(&self.items)),
+            _ => Cell::Untouched,
+        })
+    }
 }
 
 pub(super) fn header() -> Cells {
     HEADER.map(|title| Cell::Text(title.to_owned()))
-}
-
-/// What blanks the cells that tell who the customer is, and leaves the others as they are.
-pub(super) fn blanks() -> Cells {
-    HEADER.map(|title| match title {
-        "Customer" | "Phone" | "Notes" => Cell::Text(String::new()),
-        _ => Cell::Untouched,
-    })
 }
 
 /// The text, or as much of it as fits into a cell and an ellipsis.
@@ -104,9 +106,10 @@ mod tests {
     }
 
     #[test]
-    fn erasing_touches_customer_phone_and_notes_only() {
-        let json = serde_json::to_string(&blanks()).unwrap();
-        insta::assert_snapshot!(json, @r#"[null,null,"","",null,null,null,null,""]"#);
+    fn erasing_touches_customer_phone_items_and_notes_only() {
+        let row = Row { items: "2 x taro milk tea".into(), customer: "Ada".into(), ..Row::default() };
+        let json = serde_json::to_string(&row.blanks()).unwrap();
+        insta::assert_snapshot!(json, @r#"[null,null,"","","2 x taro milk tea",null,null,null,""]"#);
     }
 
     #[test]

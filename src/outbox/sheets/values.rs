@@ -135,7 +135,7 @@ impl Values {
             return Err(self.refusal(answer, tokens.account()).await);
         }
         let body = http::read_bounded(answer, most).await;
-        let body = body.ok_or_else(|| SendError::unknown(format!("{SERVICE} broke off in its answer")))?;
+        let body = body.map_err(|_| SendError::unknown(format!("{SERVICE} broke off in its answer")))?;
         serde_json::from_slice(&body).map_err(|_| SendError::unknown(format!("{SERVICE} gave an answer that is none")))
     }
 

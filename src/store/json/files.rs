@@ -2,7 +2,7 @@
 //! read back.
 
 use super::super::record::{Record, Tombstone};
-use super::super::{Access, StoreError, io_error};
+use super::super::{Access, PROBE_BYTES, StoreError, flaw, io_error};
 use crate::ordering::order::OrderId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -12,7 +12,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// The folder `ORDERS_DIR`.
 pub(super) struct Folder {
@@ -76,7 +76,7 @@ impl Folder {
             return Err(io_error(action)(error));
         }
         match file.parent().filter(|inner| !inner.as_os_str().is_empty()) {
-            Some(inner) => sync_dir(&self.path(inner)),
+            Some(inner) => self.sync_inner(inner),
             None => self.sync(),
         }
     }
@@ -87,6 +87,8 @@ impl Folder {
 
     /// Removes a file, if it is there. It may come back after a power cut unless the folder is synced.
     pub(super) fn remove(&self, file: &Path) -> Result<(), StoreError> {
+        #[cfg(test)]
+        super::tests::faulty_removal(file)?;
         match fs::remove_file(self.path(file)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(io_error(format!("remove {}", file.display()))(error))
@@ -97,13 +99,28 @@ impl Folder {
 
     /// Returns when every rename and removal of before is on disk.
     pub(super) fn sync(&self) -> Result<(), StoreError> {
-        self.synced.wait(|| sync_dir(&self.dir))
+        self.synced.wait(|| sync_dir(&self.dir)).map_err(unsynced(&self.dir))
     }
 
-    /// Tries whether a file can be saved now.
+    /// The same for a folder inside.
+    pub(super) fn sync_inner(&self, inner: &Path) -> Result<(), StoreError> {
+        sync_dir(&self.path(inner)).map_err(unsynced(&self.path(inner)))
+    }
+
+    /// Makes a folder inside, if it is not there, and tells whether it did. What it is to be in must be there: a folder
+    /// of orders that has vanished – a disk that is not mounted – is never made anew beside the orders.
+    pub(super) fn make_inner(&self, inner: &Path) -> Result<bool, StoreError> {
+        match fs::create_dir(self.path(inner)) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(io_error(format!("make the folder {}", inner.display()))(error)),
+        }
+    }
+
+    /// Tries whether an order's file can be saved now: one of its size, since a full disk may have room for a few bytes.
     pub(super) fn probe(&self) -> Result<(), StoreError> {
         let probe = Path::new(".probe");
-        let written = self.write_json(probe, &"whether the disk can be written", "save an order");
+        let written = self.write_json(probe, &"x".repeat(PROBE_BYTES), "save an order");
         let removed = self.remove(probe);
         written.and(removed)
     }
@@ -129,9 +146,9 @@ impl Folder {
         Ok(found)
     }
 
-    /// The original's wipe: orders and what deleted ones have left, nothing else.
+    /// Takes out all orders; what deleted ones have left stays.
     pub(super) fn clear(&self) -> Result<(), StoreError> {
-        for name in self.names()?.iter().filter(|name| is_order_file(name) || is_tombstone_file(name)) {
+        for name in self.names()?.iter().filter(|name| is_order_file(name)) {
             self.remove(Path::new(name))?;
         }
         Ok(())
@@ -186,36 +203,40 @@ struct SharedSync {
 
 #[derive(Default)]
 struct Turns {
-    /// How many have asked.
-    asked: u64,
-    /// All up to this one are on disk.
-    done: u64,
     is_running: bool,
+    /// Of the run after this one, which all wait for who have come since this one began.
+    next: Arc<OnceLock<Synced>>,
 }
 
+/// What came of a run; the system's error is for everybody who waited.
+type Synced = Result<(), Arc<std::io::Error>>;
+
 impl SharedSync {
-    /// Returns when a run of `sync` that began after this call has succeeded; the error is that of this caller's own run.
-    fn wait(&self, sync: impl Fn() -> Result<(), StoreError>) -> Result<(), StoreError> {
+    /// Returns what came of a run of `sync` that began after this call. A system tells only once that it could not write
+    /// something, and does not say what it was. So a run that fails also fails for those who came meanwhile: theirs may
+    /// have been it, and the next run would know nothing of it.
+    fn wait(&self, sync: impl Fn() -> std::io::Result<()>) -> std::io::Result<()> {
         let mut turns = self.lock();
-        turns.asked += 1;
-        let mine = turns.asked;
+        let mine = Arc::clone(&turns.next);
         loop {
-            if turns.done >= mine {
-                return Ok(());
+            if let Some(synced) = mine.get() {
+                return synced.clone().map_err(|error| std::io::Error::new(error.kind(), error));
             }
             if turns.is_running {
                 turns = self.ended.wait(turns).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
             turns.is_running = true;
-            let covered = turns.asked;
+            let run = std::mem::take(&mut turns.next);
             drop(turns);
-            let synced = sync();
+            let synced = sync().map_err(Arc::new);
             turns = self.lock();
             turns.is_running = false;
+            if synced.is_err() {
+                let _ = std::mem::take(&mut turns.next).set(synced.clone());
+            }
+            let _ = run.set(synced);
             self.ended.notify_all();
-            synced?;
-            turns.done = covered;
         }
     }
 
@@ -232,12 +253,13 @@ fn is_tombstone_file(name: &str) -> bool {
     name.starts_with("deleted_") && name.ends_with(".json")
 }
 
-fn tombstone_file(id: &OrderId) -> PathBuf {
+pub(super) fn tombstone_file(id: &OrderId) -> PathBuf {
     PathBuf::from(format!("deleted_{id}.json"))
 }
 
 pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> std::io::Result<T> {
-    Ok(serde_json::from_slice(&fs::read(path)?)?)
+    let invalid = |error| std::io::Error::new(std::io::ErrorKind::InvalidData, flaw(&error));
+    serde_json::from_slice(&fs::read(path)?).map_err(invalid)
 }
 
 /// One file and record for each order id, and the other files with that id: a copy that somebody made must neither be
@@ -274,8 +296,79 @@ fn write_and_rename(temporary: &Path, path: &Path, bytes: &[u8]) -> std::io::Res
     fs::rename(temporary, path)
 }
 
-fn sync_dir(dir: &Path) -> Result<(), StoreError> {
+fn unsynced(dir: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
+    io_error(format!("sync the folder {}", dir.display()))
+}
+
+fn sync_dir(dir: &Path) -> std::io::Result<()> {
     #[cfg(test)]
     super::tests::faulty_sync(dir)?;
-    File::open(dir).and_then(|folder| folder.sync_all()).map_err(io_error(format!("sync the folder {}", dir.display())))
+    File::open(dir)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::mpsc;
+    use std::thread;
+
+    /// The first run is held while others come; what became of the first, of the others, and how often it was run. The
+    /// runs end as `outcomes` says, and well after that.
+    fn runs(shared: &SharedSync, others: usize, outcomes: Vec<std::io::Result<()>>) -> (Synced, Vec<Synced>, u32) {
+        let (begun, has_begun) = mpsc::channel();
+        let (go, wait) = mpsc::channel::<()>();
+        let (wait, outcomes, count) = (Mutex::new(wait), Mutex::new(outcomes.into_iter()), AtomicU32::new(0));
+        let sync = || {
+            if count.fetch_add(1, Ordering::Relaxed) == 0 {
+                begun.send(()).unwrap();
+                wait.lock().unwrap().recv().unwrap();
+            }
+            outcomes.lock().unwrap().next().unwrap_or(Ok(()))
+        };
+        let next = || Arc::strong_count(&shared.lock().next) - 1;
+        thread::scope(|scope| {
+            // A sender stays with the thread that uses it.
+            let sync = &sync;
+            let leader = scope.spawn(move || shared.wait(sync).map_err(Arc::new));
+            has_begun.recv().unwrap();
+            let waiting: Vec<_> =
+                (0..others).map(|_| scope.spawn(move || shared.wait(sync).map_err(Arc::new))).collect();
+            while next() < others {
+                thread::yield_now();
+            }
+            go.send(()).unwrap();
+            let others = waiting.into_iter().map(|other| other.join().unwrap()).collect();
+            (leader.join().unwrap(), others, count.load(Ordering::Relaxed))
+        })
+    }
+
+    #[test]
+    fn those_who_come_during_a_sync_share_the_next() {
+        let (first, others, count) = runs(&SharedSync::default(), 7, vec![]);
+        assert!(first.is_ok() && others.iter().all(Result::is_ok), "{others:?}");
+        assert_eq!(count, 2, "one for the first, one for all the others");
+    }
+
+    #[test]
+    fn a_failed_sync_fails_all_that_it_was_for() {
+        let fault = std::io::Error::other("a fault of the disk");
+        let (first, others, count) = runs(&SharedSync::default(), 7, vec![Ok(()), Err(fault)]);
+        assert!(first.is_ok() && others.iter().all(Result::is_err), "{others:?}");
+        assert_eq!(count, 2, "a second try would succeed and mean nothing");
+    }
+
+    #[test]
+    fn a_failed_sync_fails_those_who_came_meanwhile() {
+        let shared = SharedSync::default();
+        let full = std::io::Error::from_raw_os_error(28);
+        let (first, others, count) = runs(&shared, 7, vec![Err(full)]);
+        for outcome in others.iter().chain([&first]) {
+            let error = outcome.as_ref().expect_err("nobody knows what was not written");
+            assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
+            assert!(error.to_string().contains("os error 28"), "{error}");
+        }
+        assert_eq!(count, 1, "the next run would have known nothing of it");
+        shared.wait(|| Ok(())).expect("whoever comes later is not concerned");
+    }
 }

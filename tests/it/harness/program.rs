@@ -51,6 +51,18 @@ impl Program {
         self
     }
 
+    /// So that [`Running::limit_files`] makes its writes fail. Who writes beyond such a limit is ended by a signal, unless
+    /// it was started without: what it is told then is an error of the disk.
+    pub(crate) fn of_limited_files(self) -> Self {
+        let inner = self.0;
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(inner.get_program()).args(inner.get_args());
+        shell.env_clear().envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        shell.current_dir(inner.get_current_dir().expect("every program has its folder"));
+        shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self(shell)
+    }
+
     pub(crate) fn start(mut self) -> Running {
         let mut child = self.0.spawn().expect("the program starts");
         let (to, lines) = unbounded_channel();
@@ -97,6 +109,14 @@ impl Running {
     pub(crate) fn terminate(&self) {
         let kill = format!("kill -TERM {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().expect("a shell").success());
+    }
+
+    /// From now on none of its files can be written beyond so many bytes; none: it has all the room it wants.
+    pub(crate) fn limit_files(&self, bytes: Option<u64>) {
+        let limit = bytes.map_or("unlimited".to_owned(), |bytes| bytes.to_string());
+        let (pid, soft) = (self.child.id().to_string(), format!("--fsize={limit}:"));
+        let done = Command::new("prlimit").args(["--pid", &pid, &soft]).status();
+        assert!(done.expect("prlimit is part of every Linux").success());
     }
 
     /// Ends it as a power cut would: nothing of it runs any more.

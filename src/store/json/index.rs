@@ -3,22 +3,20 @@
 //! Claims are what orders being written have taken already, so that two of them never take the same. Totals count an
 //! order from the moment it is claimed.
 
-use super::commit::{Ask, Facts};
-use super::query::{Answered, Owed, Page, Query, Statistics};
-use super::record::{DeliveryState, Place, Record, Tombstone, folded_name};
+use super::super::commit::{Ask, Facts};
+use super::super::numbers::{self, Standing};
+use super::super::query::{Answered, Owed, Page, Query, Statistics};
+use super::super::record::{DeliveryState, Lane, Place, Record, Tombstone, folded_name};
 use crate::ordering::order::{OrderId, OrderNumber};
 use crate::ordering::phone_number::PhoneNumber;
 use crate::ordering::status::OrderStatus;
 use jiff::{SignedDuration, Timestamp};
-use rand::RngExt as _;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::convert::Infallible;
 use std::hash::Hash;
 use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::Arc;
-
-/// An order number is not given again for so long while others are free.
-const NUMBER_REST: SignedDuration = SignedDuration::from_hours(24);
 
 #[derive(Default)]
 pub(super) struct Index {
@@ -33,7 +31,7 @@ pub(super) struct Index {
     by_fingerprint: HashMap<String, BTreeSet<Place>>,
     by_key: HashMap<String, OrderId>,
     undelivered: BTreeSet<Place>,
-    owed: BTreeSet<(Timestamp, OrderId, u32)>,
+    owed: HashMap<Lane, BTreeSet<(Timestamp, OrderId, u32)>>,
     tombstones: HashMap<OrderId, Tombstone>,
     /// When a number was last given, also to an order that is deleted since.
     given: HashMap<OrderNumber, Timestamp>,
@@ -66,7 +64,7 @@ struct Totals {
     soon: u32,
     /// Drinks in active orders with a time of pickup, by it.
     booked: BTreeMap<Timestamp, u32>,
-    /// Drinks in active orders, by when they should be ready.
+    /// Drinks in active orders, by when they are due.
     due: BTreeMap<Timestamp, u32>,
     /// When texts to a number were owed, skipped ones left out.
     texts: HashMap<PhoneNumber, BTreeSet<(Timestamp, OrderId, u32)>>,
@@ -128,26 +126,19 @@ impl Index {
 
     /// One more than asked for, so that it is known whether there is more.
     fn matching<'a>(&self, newest_first: impl Iterator<Item = &'a Place>, query: &Query) -> Vec<Arc<Record>> {
-        let name = query.name.as_deref().map(folded_name);
-        let fits = |record: &&Arc<Record>| {
-            let order = &record.order;
-            (query.statuses.is_empty() || query.statuses.contains(&order.status))
-                && query.phone.as_ref().is_none_or(|phone| order.phone.as_ref() == Some(phone))
-                && query.customer_id.as_ref().is_none_or(|customer| order.customer_id.as_ref() == Some(customer))
-                && name.as_ref().is_none_or(|name| order.name.as_deref().map(folded_name).as_ref() == Some(name))
-        };
-        let found = newest_first.filter_map(|place| self.at(place)).filter(fits);
+        let found = newest_first.filter_map(|place| self.at(place)).filter(|record| query.fits(record));
         found.take(query.limit.saturating_add(1)).cloned().collect()
     }
 
-    pub(super) fn owed(&self, now: Timestamp, most: usize) -> Owed {
+    pub(super) fn owed(&self, lane: Lane, now: Timestamp, most: usize) -> Owed {
+        let Some(owed) = self.owed.get(&lane) else { return Owed::default() };
         let find = |order: &OrderId, id: u32| {
             let record = &self.orders.get(order)?.record;
             let delivery = record.deliveries.iter().find(|delivery| delivery.id == id)?;
             Some((order.clone(), delivery.clone()))
         };
-        let due: Vec<_> = self.owed.iter().take_while(|(at, ..)| *at <= now).take(most).collect();
-        let next = self.owed.iter().nth(due.len()).map(|(at, ..)| *at);
+        let due: Vec<_> = owed.iter().take_while(|(at, ..)| *at <= now).take(most).collect();
+        let next = owed.iter().nth(due.len()).map(|(at, ..)| *at);
         Owed { due: due.into_iter().filter_map(|(_, order, id)| find(order, *id)).collect(), next }
     }
 
@@ -169,6 +160,16 @@ impl Index {
         self.tombstones.values().cloned().collect()
     }
 
+    /// Whether an order has this id, had it, or is just given it.
+    pub(super) fn has_or_had(&self, id: &OrderId) -> bool {
+        self.orders.contains_key(id) || self.tombstones.contains_key(id) || self.claims.ids.contains(id)
+    }
+
+    /// The order that a key belongs to, if it is another one.
+    pub(super) fn owner_of(&self, key: &str, order: &OrderId) -> Option<OrderId> {
+        self.by_key.get(key).filter(|owner| *owner != order).cloned()
+    }
+
     pub(super) fn is_tombstoned(&self, id: &OrderId) -> bool {
         self.tombstones.contains_key(id)
     }
@@ -183,13 +184,10 @@ impl Index {
             let same = self.by_fingerprint.get(print).into_iter().flatten().rev();
             same.filter_map(|place| self.at(place)).filter(fits).map(|record| record.order.clone()).collect()
         });
-        let is_known = |id: &OrderId| {
-            self.orders.contains_key(id) || self.tombstones.contains_key(id) || self.claims.ids.contains(id)
-        };
         Facts {
             answered: ask.key.as_deref().and_then(|key| self.by_key(key)),
             key_in_flight: ask.key.as_ref().is_some_and(|key| self.claims.keys.contains(key)),
-            id_taken: ask.order_id.as_ref().is_some_and(is_known),
+            id_taken: ask.order_id.as_ref().is_some_and(|id| self.has_or_had(id)),
             alike: alike.unwrap_or_default(),
             alike_in_flight: print.is_some_and(|(print, _)| self.claims.fingerprints.contains(print)),
             due: ask.due.clone().map_or_else(Vec::new, |range| {
@@ -222,27 +220,21 @@ impl Index {
         names.map(PathBuf::from).find(|name| !self.files.contains(name)).unwrap_or_default()
     }
 
-    /// A number that no open order has and that, while there are others, was not given within the last day.
+    /// A number for a new order.
     pub(super) fn free_number(&self, now: Timestamp) -> Option<OrderNumber> {
-        let is_open = |number: &OrderNumber| {
+        let since = numbers::resting_since(now);
+        let is_taken = |number: &OrderNumber| {
             self.claims.numbers.contains(number) || self.numbered(*number).any(|record| record.order.status.is_open())
         };
-        let is_rested =
-            |number: &OrderNumber| self.given.get(number).is_none_or(|at| now.duration_since(*at) >= NUMBER_REST);
-        let four = || (1000..=9999).filter_map(OrderNumber::new);
-        let mut rng = rand::rng();
-        let guesses = std::iter::repeat_with(|| OrderNumber::new(rng.random_range(1000..=9999))).flatten();
-        if let Some(number) = guesses.take(32).find(|number| !is_open(number) && is_rested(number)) {
-            return Some(number);
-        }
-        let mut free: Vec<OrderNumber> = four().filter(|number| !is_open(number) && is_rested(number)).collect();
-        if free.is_empty() {
-            free = four().filter(|number| !is_open(number)).collect();
-        }
-        if free.is_empty() {
-            free = (10_000..=99_999).filter_map(OrderNumber::new).filter(|number| !is_open(number)).collect();
-        }
-        if free.is_empty() { None } else { Some(free[rand::rng().random_range(0..free.len())]) }
+        let standing = |number: OrderNumber| match self.given.get(&number) {
+            _ if is_taken(&number) => Standing::Taken,
+            Some(at) if *at > since => Standing::Resting,
+            _ => Standing::Free,
+        };
+        numbers::rounds().find_map(|round| {
+            let Ok(picked) = round.pick(|number| Ok::<_, Infallible>(standing(number)));
+            picked
+        })
     }
 
     pub(super) fn file_of(&self, id: &OrderId) -> Option<PathBuf> {
@@ -277,6 +269,11 @@ impl Index {
         self.release(claim);
         self.totals.discount(&claim.record);
         self.files.remove(&claim.file);
+    }
+
+    /// Nobody is given this name: the file is still there, and will go.
+    pub(super) fn keep_name(&mut self, file: PathBuf) {
+        self.files.insert(file);
     }
 
     /// From here on the sums are those of `new`, which is about to be written over `old`.
@@ -349,7 +346,8 @@ impl Index {
         self.by_key.extend(record.answers.iter().map(|answer| (answer.key.clone(), order.order_id.clone())));
         for delivery in &record.deliveries {
             if let Some(at) = delivery.due_at() {
-                self.owed.insert((at, order.order_id.clone(), delivery.id));
+                let lane = self.owed.entry(delivery.kind.lane()).or_default();
+                lane.insert((at, order.order_id.clone(), delivery.id));
             }
             if delivery.state == DeliveryState::Failed {
                 self.undelivered.insert(place.clone());
@@ -376,8 +374,10 @@ impl Index {
             self.by_key.remove(&answer.key);
         }
         for delivery in &record.deliveries {
-            if let Some(at) = delivery.due_at() {
-                self.owed.remove(&(at, order.order_id.clone(), delivery.id));
+            if let Some(at) = delivery.due_at()
+                && let Some(lane) = self.owed.get_mut(&delivery.kind.lane())
+            {
+                lane.remove(&(at, order.order_id.clone(), delivery.id));
             }
         }
         if order.status != OrderStatus::Cancelled {
@@ -406,7 +406,7 @@ impl Totals {
                 Some(at) => *self.booked.entry(at).or_default() += drinks,
                 None => self.soon += drinks,
             }
-            if let Some(at) = order.estimated_ready_time {
+            if let Some(at) = order.due_at() {
                 *self.due.entry(at).or_default() += drinks;
             }
         }
@@ -430,7 +430,7 @@ impl Totals {
                 Some(at) => take_from(&mut self.booked, at, drinks),
                 None => self.soon = self.soon.saturating_sub(drinks),
             }
-            if let Some(at) = order.estimated_ready_time {
+            if let Some(at) = order.due_at() {
                 take_from(&mut self.due, at, drinks);
             }
         }

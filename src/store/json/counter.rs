@@ -5,14 +5,13 @@
 //! to it is given. After a clean look at the folder the count goes on from the highest number seen or used; when files
 //! were deleted or could not be read, their `n` is unknown and the count goes on from *reserved*.
 
-use super::{StoreError, io_error};
+use super::super::numbers::IMPLAUSIBLE;
+use super::super::{StoreError, io_error};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 const BLOCK: u64 = 128;
-/// No shop gives so many: a number beyond it is somebody's slip or garbage, and must not end the count.
-const IMPLAUSIBLE: u64 = 1 << 53;
 
 pub(super) struct Counter {
     file: File,

@@ -1,0 +1,60 @@
+//! Customers' data: erased when they ask for it.
+
+use super::api::body::JsonBody;
+use super::error::WebError;
+use super::staff::{StaffDoor, Visitor};
+use crate::call::CorrelationId;
+use crate::order_service::{OrderService, Origin};
+use crate::ordering::phone_number::{PhoneNumber, Region};
+use axum::Json;
+use axum::extract::{Extension, State};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+#[derive(Clone)]
+struct People {
+    orders: OrderService,
+    region: Region,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Forget {
+    phone: String,
+}
+
+/// What is erased of a customer; numbers without a country are of `region`.
+pub fn router(orders: OrderService, region: Region, door: &StaffDoor) -> OpenApiRouter {
+    let routes = OpenApiRouter::default().routes(routes!(forget));
+    door.guard_described(routes.with_state(People { orders, region }))
+}
+
+/// Forget a customer
+///
+/// Erases who has this phone number from all orders, stored answers, deliveries and the spreadsheet; drinks and sums stay.
+/// To have erased nobody is no error.
+#[utoipa::path(
+    post,
+    path = "/api/v1/customers/forget",
+    operation_id = "forgetCustomer",
+    tag = "customers",
+    request_body(content = ref("#/components/schemas/Forget"), content_type = "application/json"),
+    responses((status = 200, description = "It is done.", body = ref("#/components/schemas/Forgotten"))),
+)]
+async fn forget(
+    State(people): State<People>,
+    Extension(CorrelationId(id)): Extension<CorrelationId>,
+    Extension(visitor): Extension<Visitor>,
+    JsonBody(body): JsonBody,
+) -> Result<Json<Value>, WebError> {
+    let Ok(Forget { phone }) = serde_json::from_slice(&body) else {
+        return Err(WebError::validation("expected an object with nothing but a phone: {\"phone\":\"+15551234567\"}"));
+    };
+    let phone = PhoneNumber::parse(&phone, people.region)
+        .map_err(|_| WebError::validation("phone is a phone number, such as +15551234567"))?;
+    let origin = Origin { by: visitor.as_str(), correlation_id: Some(id) };
+    let erased = people.orders.forget(&phone, origin).await?;
+    Ok(Json(json!({"orders": erased.orders, "deleted_orders": erased.deleted_orders})))
+}
