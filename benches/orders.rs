@@ -24,9 +24,6 @@ use jiff::{SignedDuration, Timestamp};
 use tokio_util::task::TaskTracker;
 
 const WRITERS: usize = 64;
-/// The writing is measured so often, each time between two runs of the bare loop; the best ratio counts, as other work
-/// on the disk can only spoil it.
-const ROUNDS: usize = 3;
 const FEW: usize = 10;
 /// Look-ups timed; the median counts.
 const LOOK_UPS: usize = 301;
@@ -39,7 +36,7 @@ fn main() {
         println!("durable orders a second, {WRITERS} writers at once, in {}\n", options.dir.display());
         println!("{:<10} {:>12} {:>16} {:>8}", "store", "orders/s", "bare loop/s", "ratio");
         for kind in kinds() {
-            let (rate, bare) = commits(kind, folder.path(), options.seconds).await;
+            let (rate, bare) = commits(kind, folder.path(), &options).await;
             println!("{:<10} {rate:>12.0} {bare:>16.0} {:>8.2}", kind.as_str(), rate / bare);
         }
         println!("\nfinding orders, microseconds (median), among {FEW} and among many\n");
@@ -62,6 +59,9 @@ fn kinds() -> Vec<StoreKind> {
 }
 
 struct Options {
+    /// The writing is measured so often, each time between two runs of the bare loop; the best ratio counts, as other
+    /// work on the disk can only spoil it.
+    rounds: usize,
     many: usize,
     seconds: f64,
     dir: PathBuf,
@@ -69,8 +69,13 @@ struct Options {
 
 impl Options {
     fn read() -> Self {
-        let mut options = Self { many: 100_000, seconds: 4.0, dir: PathBuf::from(env!("CARGO_TARGET_TMPDIR")) };
-        // Cargo itself adds `--bench`.
+        let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+        // Cargo itself adds `--bench` when it is to be measured; without, it is a test that all of it still works.
+        let measured = std::env::args().any(|word| word == "--bench");
+        let mut options = match measured {
+            true => Self { rounds: 3, many: 100_000, seconds: 4.0, dir },
+            false => Self { rounds: 1, many: 50, seconds: 0.1, dir },
+        };
         let mut words = std::env::args().skip(1).filter(|word| word != "--bench");
         while let Some(word) = words.next() {
             let value = words.next().unwrap_or_else(|| panic!("{word} needs a value"));
@@ -86,9 +91,10 @@ impl Options {
 }
 
 /// Orders a second through the order service, and files a second of the bare loop around it.
-async fn commits(kind: StoreKind, folder: &Path, seconds: f64) -> (f64, f64) {
+async fn commits(kind: StoreKind, folder: &Path, options: &Options) -> (f64, f64) {
+    let seconds = options.seconds;
     let mut best: Option<(f64, f64)> = None;
-    for round in 0..ROUNDS {
+    for round in 0..options.rounds {
         let dir = folder.join(format!("commits-{}-{round}", kind.as_str()));
         let store = open(kind, &dir).await;
         let sample = serde_json::to_vec_pretty(&record(1)).expect("JSON");
