@@ -94,7 +94,7 @@ impl IfMatch {
                 WebError::validation(message).with("field", "If-Match")
             };
             // The version as it is in JSON, without quotation marks: no entity tag, and no doubt what is meant.
-            if let Some(bare) = version(Some(text)) {
+            if let Some(bare) = version(Some(text)).filter(|bare| (1..1_000_000).contains(bare)) {
                 versions.push(bare);
                 continue;
             }
@@ -182,7 +182,9 @@ mod tests {
             assert_eq!(read(without).expect_err("refused").code(), ErrorCode::VersionRequired, "{without:?}");
         }
         assert_eq!(read(&["3"]).unwrap().versions(), [3], "as it is in JSON");
-        for wrong in ["", "03", "3, 4", "-3", "'3'", "\"3", "\"3\" \"4\"", "\"3\",", ",", "w/\"3\"", "*,\"3\""] {
+        for wrong in
+            ["", "0", "03", "1000000", "3, 4", "-3", "'3'", "\"3", "\"3\" \"4\"", "\"3\",", ",", "w/\"3\"", "*,\"3\""]
+        {
             assert_eq!(read(&[wrong]).expect_err("refused").code(), ErrorCode::Validation, "{wrong}");
         }
     }
