@@ -306,7 +306,7 @@ impl Inner {
             let mut changed = record.clone();
             if from == OrderStatus::Ready {
                 // Nobody is called to the counter for what is not there any more.
-                texts::take_back(&mut changed, from, entered(&record.order));
+                texts::take_back(&mut changed, from, entered(&record.order), texts::NOT_READY);
             }
             changed.order.status = to;
             touch(&mut changed, to.as_str(), reason.clone(), &origin, now);
@@ -337,7 +337,10 @@ impl Inner {
             }
             let mut changed = record.clone();
             changed.order.status = before;
-            texts::take_back(&mut changed, record.order.status, since);
+            texts::take_back(&mut changed, record.order.status, since, texts::UNDONE);
+            if before == OrderStatus::Ready {
+                texts::owe_ready_again(&mut changed, now);
+            }
             touch(&mut changed, "undone", None, &origin, now);
             inner.owe(&mut changed, "order_status_changed", None, facts, &origin, now);
             Ok::<_, OrderError>(changed)

@@ -84,14 +84,31 @@ pub(super) fn is_gone(record: &Record, status: OrderStatus, owed_at: Timestamp) 
     })
 }
 
-/// Drops the text unsent that the move to `status` at `owed_at` owed, which is taken back: nobody tries it again.
-pub(super) fn take_back(record: &mut Record, status: OrderStatus, owed_at: Timestamp) {
+/// Why the text of a move that staff has undone was not sent.
+pub(super) const UNDONE: &str = "the change was taken back";
+/// Why nobody was called to the counter.
+pub(super) const NOT_READY: &str = "the order was not ready any more";
+
+/// Drops the text unsent that the move to `status` at `owed_at` owed and that is not true any more: nobody tries it again.
+pub(super) fn take_back(record: &mut Record, status: OrderStatus, owed_at: Timestamp, why: &str) {
     let unsent = |delivery: &&mut Delivery| {
         is_of(delivery, status, owed_at) && matches!(delivery.state, DeliveryState::Owed | DeliveryState::Failed)
     };
     for delivery in record.deliveries.iter_mut().filter(unsent) {
         delivery.state = DeliveryState::Skipped;
-        delivery.reason = Some("the change was taken back".to_owned());
+        delivery.reason = Some(why.to_owned());
+    }
+}
+
+/// Owes the text again that was dropped when the order ceased to be ready, which was a slip: it is ready after all.
+pub(super) fn owe_ready_again(record: &mut Record, now: Timestamp) {
+    let latest = record.deliveries.iter_mut().rev().find(|delivery| delivery.kind == DeliveryKind::TextReady);
+    if let Some(text) = latest.filter(|text| text.reason.as_deref() == Some(NOT_READY)) {
+        text.state = DeliveryState::Owed;
+        text.not_before = text.not_before.max(now);
+        text.claimed_until = None;
+        text.attempts = 0;
+        text.reason = None;
     }
 }
 

@@ -64,6 +64,23 @@ async fn nobody_is_called_for_an_order_that_is_not_ready_any_more() {
 }
 
 #[tokio::test]
+async fn an_order_that_is_ready_after_all_is_told_once() {
+    let shop = Shop::open_with_all().await;
+    let order = shop.place(new(vec![taro(1)])).await;
+    shop.set(&order, OrderStatus::Ready).await.expect("made");
+    shop.set(&order, OrderStatus::Completed).await.expect("a slip");
+    shop.orders.undo(&order.order_id, None, origin("staff")).await.expect("in time");
+    shop.pass(5);
+    assert_eq!(shop.owes(&order).iter().filter(|owed| **owed == (TextReady, Owed)).count(), 1);
+    let text = of_kind(&shop.stored(&order), TextReady)[0].id;
+    assert!(shop.take_on(Lane::Texts).await.contains(&text));
+    shop.tell(&order, text, sent("SM1")).await;
+    shop.set(&order, OrderStatus::Completed).await.expect("picked up");
+    shop.orders.undo(&order.order_id, None, origin("staff")).await.expect("a slip again");
+    assert_eq!(of_kind(&shop.stored(&order), TextReady)[0].state, Sent, "who was told is not told again");
+}
+
+#[tokio::test]
 async fn changes_share_a_row_until_somebody_writes_it() {
     let shop = Shop::open_with_all().await;
     let order = shop.place(NewOrder { phone: None, ..new(vec![taro(1)]) }).await;
