@@ -6,6 +6,7 @@
 mod changes;
 mod deliveries;
 mod people;
+mod placing;
 mod texts;
 
 pub use crate::store::{
