@@ -16,15 +16,22 @@ use crate::ordering::menu::Menu;
 use crate::ordering::phone_number::{self, Region};
 use crate::outbox::{Credentials, Outbox, Pace, SenderError, Senders, SheetsSender, SmsSender, WebhookSender};
 use crate::shop::{Shop, ShopKeeper};
+use crate::staff::{Password, Staff, TvLink};
 use crate::store::{self, Access, StoreError, migration};
 use crate::tools::{self, Toolbox};
 use crate::twilio::rest::{BadBase, RestClient};
 use crate::web;
+use crate::web::client::Clients;
+use crate::web::console::Console;
+use crate::web::cookies::Cookies;
 use crate::web::health::Health;
+use crate::web::limits::Limits;
 use crate::web::pages::ShopCard;
-use crate::web::staff::StaffDoor;
+use crate::web::places::FeedPlaces;
+pub use crate::web::server::listen;
+use crate::web::server::{self, Bounds};
+use crate::web::staff::{Keys, StaffDoor};
 use axum::Router;
-use axum::serve::ListenerExt as _;
 use jiff::SignedDuration;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::sync::Arc;
@@ -72,9 +79,12 @@ pub enum AppError {
 /// A server, built and not yet listening.
 pub struct App {
     routes: Router,
+    clients: Clients,
+    bounds: Bounds,
     outbox: Outbox,
     orders: OrderService,
     shop: Shop,
+    staff: Staff,
     live: LiveCalls,
     retention_days: Option<u32>,
     tasks: TaskTracker,
@@ -135,6 +145,8 @@ struct Understood {
     agent: AgentLine,
     /// Who writes to the spreadsheet, where there is one.
     sheets: Option<Credentials>,
+    /// What staff sign in with, where it is needed.
+    password: Option<Password>,
 }
 
 impl Understood {
@@ -152,10 +164,17 @@ impl Understood {
         let agent =
             note(&mut problems, line.map_err(|error| problem("DG_AGENT_URL", format!("cannot be dialled: {error}"))));
         let sheets = note(&mut problems, sheets_credentials(config));
-        match (menu, region, sms_countries, agent_settings, agent, sheets) {
-            (Some(menu), Some(region), Some(sms_countries), Some(agent_settings), Some(agent), Some(sheets)) => {
-                Ok(Self { menu, region, sms_countries, agent_settings, agent, sheets })
-            }
+        let password = note(&mut problems, staff_password(config));
+        match (menu, region, sms_countries, agent_settings, agent, sheets, password) {
+            (
+                Some(menu),
+                Some(region),
+                Some(sms_countries),
+                Some(agent_settings),
+                Some(agent),
+                Some(sheets),
+                Some(password),
+            ) => Ok(Self { menu, region, sms_countries, agent_settings, agent, sheets, password }),
             _ => Err(problems),
         }
     }
@@ -188,6 +207,11 @@ fn sheets_credentials(config: &Config) -> Result<Option<Credentials>, Problem> {
     parsed.map_err(|error| problem("GOOGLE_SHEETS_CREDENTIALS", error.to_string()))
 }
 
+fn staff_password(config: &Config) -> Result<Option<Password>, Problem> {
+    let parsed = config.server.staff_password.as_ref().map(Password::parse).transpose();
+    parsed.map_err(|error| problem("STAFF_PASSWORD", error.to_string()))
+}
+
 impl App {
     /// Builds all parts; takes the orders' folder. Cancelling `shutdown` ends what [`App::serve`] runs.
     pub async fn build(
@@ -198,7 +222,7 @@ impl App {
     ) -> Result<Self, AppError> {
         // All that can be wrong is looked at before the store is opened: opening it may clear it.
         let understood = Understood::new(config).map_err(|problems| ConfigError { problems })?;
-        let Understood { menu, region, sms_countries, agent_settings, agent, sheets } = understood;
+        let Understood { menu, region, sms_countries, agent_settings, agent, sheets, password } = understood;
         let http = http_client()?.build()?;
         let senders = senders(config, &http, sheets, &clock)?;
         let rest = voice_rest(config, &http)?;
@@ -224,8 +248,13 @@ impl App {
             let clock = clock.clone();
             move || clock.now()
         };
+        let staff = Staff::open(&config.server, password, Arc::clone(&store), now.clone()).await?;
+        let tv = match config.server.tv_token.clone() {
+            Some(secret) => Some(TvLink::open(secret, Arc::clone(&store)).await?),
+            None => None,
+        };
         let keeper = ShopKeeper::open(shop.clone(), Arc::clone(&store), now, tasks.clone()).await?;
-        let orders = OrderService::new(store, events.clone(), shop.clone(), rules, owes, clock, tasks.clone());
+        let orders = OrderService::new(store, events.clone(), shop.clone(), rules, owes, clock.clone(), tasks.clone());
 
         let toolbox = Toolbox {
             orders: orders.clone(),
@@ -238,7 +267,7 @@ impl App {
             },
             can_transfer: config.telephone.transfer_number.is_some(),
         };
-        let live = LiveCalls::new(events.clone());
+        let live = LiveCalls::new(events.clone(), clock.clone(), config.screens.call_transcripts);
         let calls = Calls::new(
             call_settings(config, &shop, &agent_settings),
             agent,
@@ -250,9 +279,27 @@ impl App {
         );
 
         let local = config.server.exposure == Exposure::Local;
-        let door = StaffDoor::new(config.server.staff_password.clone(), config.server.api_key.clone(), local);
+        let base = format!("{}://{}", config.http_scheme(), config.telephone.voice_host);
+        let door = StaffDoor::new(Keys {
+            staff: staff.clone(),
+            staff_session: config.server.staff_session,
+            api_key: config.server.api_key.clone(),
+            tv: tv.map(|link| (link, base)),
+            local,
+            cookies: Cookies::new(config.http_scheme() == "https"),
+        });
+        let clients = Clients::new(&config.server.trusted_proxies, local);
+        let limits = Limits::new(clients.clone(), config.server.request_rate);
+        let feeds = FeedPlaces::new(clients.clone(), config.server.max_feeds);
         let card = ShopCard { name: menu.name().to_owned(), phone: config.telephone.number.clone() };
-        let described = web::orders::router(orders.clone(), shop.clone(), &door)
+        let console = Console {
+            orders: orders.clone(),
+            keeper: keeper.clone(),
+            live: live.clone(),
+            screens: config.screens.clone(),
+        };
+        let described = web::orders::router(orders.clone(), shop.clone(), &config.screens, &door)
+            .merge(web::console::router(console, &door))
             .merge(web::people::router(orders.clone(), region, &door))
             .merge(web::deliveries::router(orders.clone(), &door))
             .merge(web::api::router(orders.clone(), keeper, region, &door));
@@ -260,21 +307,30 @@ impl App {
         let mut routes = calls
             .router()
             .merge(web::pages::router(card, &door))
+            .merge(web::login::router(&door))
+            .merge(web::tv::router(&door))
             .merge(health.router())
-            .merge(web::live::router(events, &door, shutdown.clone()))
+            .merge(web::live::router(events, live.clone(), feeds, &door, shutdown.clone()))
             .merge(web::api::document::serve(described, &menu, &config.shop.id));
         if mode == Mode::Demo {
             routes = routes.merge(web::seed::router(orders.clone(), shop.clone(), &door));
         }
-        let routes = web::finish(routes, local);
+        let routes = web::finish(routes, clients.clone(), limits);
         let outbox = Outbox::new(orders.clone(), senders, menu);
         let retention_days = config.orders.retention_days;
-        Ok(Self { routes, outbox, orders, shop, live, retention_days, tasks, shutdown })
+        let bounds = bounds(config);
+        Ok(Self { routes, clients, bounds, outbox, orders, shop, staff, live, retention_days, tasks, shutdown })
     }
 
     /// With another patience towards the services that deliveries go to.
     pub fn paced(self, pace: Pace) -> Self {
         Self { outbox: self.outbox.paced(pace), ..self }
+    }
+
+    /// With other bounds for connections.
+    pub fn bounded(mut self, change: impl FnOnce(&mut Bounds)) -> Self {
+        change(&mut self.bounds);
+        self
     }
 
     /// The order service, for commands that run beside the server.
@@ -299,39 +355,45 @@ impl App {
 
     /// Serves until `shutdown` is cancelled, then ends feeds and calls, finishes requests, and lets deliveries under way
     /// finish.
-    pub async fn serve(self, listener: TcpListener) -> std::io::Result<()> {
+    pub async fn serve(self, listener: TcpListener) {
         // The first phone number costs a noticeable pause: not in somebody's call.
         let warm = tokio::task::spawn_blocking(phone_number::warm_up);
         let outbox = tokio::spawn(self.outbox.run(self.shutdown.clone()));
         let clock = self.orders.clone();
         let shop = tokio::spawn(self.shop.run(move || clock.now(), self.shutdown.clone()));
+        let staff = tokio::spawn(self.staff.run(self.shutdown.clone()));
         let daily = tokio::spawn(daily::run(self.orders, self.retention_days, self.shutdown.clone()));
-        let listener = listener.tap_io(|socket| {
-            if let Err(error) = socket.set_nodelay(true) {
-                tracing::debug!("a socket may delay its frames: {error}");
-            }
-        });
-        let serving =
-            axum::serve(listener, self.routes).with_graceful_shutdown(self.shutdown.clone().cancelled_owned());
+        let serving = server::serve(listener, self.routes, self.clients, self.bounds, self.shutdown.clone());
         let bounded = async {
             self.shutdown.cancelled().await;
             tokio::time::sleep(STOP_LIMIT).await;
         };
-        let served = tokio::select! {
-            served = serving.into_future() => served,
-            () = bounded => { tracing::warn!("some requests did not end in time"); Ok(()) }
-        };
+        tokio::select! {
+            () = serving => {}
+            () = bounded => tracing::warn!("some requests did not end in time"),
+        }
         self.shutdown.cancel();
         self.tasks.close();
         let ended = async {
             self.tasks.wait().await;
             // Their work is bounded by itself; a panic there has been logged by the runtime.
-            let _ = tokio::join!(outbox, shop, daily, warm);
+            let _ = tokio::join!(outbox, shop, staff, daily, warm);
         };
         if tokio::time::timeout(STOP_LIMIT, ended).await.is_err() {
             tracing::warn!("some calls or deliveries did not end in time");
         }
-        served
+    }
+}
+
+/// Calls and feeds hold their connections, so they come on top of those that come and go. Twilio's calls come from few
+/// addresses.
+fn bounds(config: &Config) -> Bounds {
+    let Bounds { connections, connections_of_one, .. } = Bounds::default();
+    let (calls, feeds) = (config.shop.max_calls, config.server.max_feeds);
+    Bounds {
+        connections: connections + calls + feeds,
+        connections_of_one: connections_of_one + calls,
+        ..Bounds::default()
     }
 }
 

@@ -13,5 +13,5 @@ pub mod session;
 mod summary;
 mod tool_calls;
 
-pub use session::{EndReason, Session, SessionSettings};
+pub use session::{EndReason, Session, SessionSettings, Speaker};
 pub use summary::Summary;

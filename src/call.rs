@@ -6,8 +6,9 @@ mod live;
 mod stream;
 mod voice;
 
-pub use live::LiveCalls;
-pub use voice::CorrelationId;
+pub use live::{Line, LiveCalls, Reader};
+pub use stream::Room;
+pub use voice::{CorrelationId, claims_signature};
 
 use crate::bridge::{EndReason, SessionSettings, Summary, driver};
 use crate::deepgram::line::AgentLine;
@@ -160,6 +161,7 @@ impl Calls {
         self.tasks().spawn(desk.in_current_span());
 
         let settings = self.settings();
+        let transcript = presence.scribe();
         let session = SessionSettings {
             stream_sid: start.stream_sid,
             agent_settings: Arc::clone(&settings.agent_settings),
@@ -167,6 +169,7 @@ impl Calls {
             closing_phrase: settings.closing_phrase.clone(),
             hangup_delay: settings.hangup_delay,
             max_duration: settings.max_duration,
+            transcribed: transcript.is_some(),
         };
         let parts = driver::Parts {
             phone: socket,
@@ -174,6 +177,7 @@ impl Calls {
             requests,
             answers,
             shop: settings.shop.notices(),
+            transcript,
             shutdown: self.0.shutdown.child_token(),
         };
         let ended = driver::run(session, parts).await;

@@ -5,6 +5,7 @@
 mod reader;
 mod settings;
 
+use ipnet::IpNet;
 use reader::Reader;
 pub use reader::{ConfigError, Lookup, Problem};
 use secrecy::{ExposeSecret, SecretString};
@@ -27,6 +28,8 @@ pub struct Config {
     pub orders: OrdersConfig,
     /// What is told to the outside, beside texts.
     pub deliveries: DeliveriesConfig,
+    /// The console and the TV.
+    pub screens: ScreensConfig,
     /// The HTTP server.
     pub server: ServerConfig,
     /// Logs.
@@ -256,10 +259,37 @@ pub struct ServerConfig {
     pub bind: SocketAddr,
     /// Who can reach it, by the rules for what it then needs.
     pub exposure: Exposure,
-    /// Opens staff routes through HTTP Basic.
+    /// Opens the sign-in: the password itself, or its argon2 hash in PHC form.
     pub staff_password: Option<SecretString>,
+    /// A sign-in that nobody uses for so long ends.
+    pub staff_idle: Duration,
+    /// The longest that a sign-in lasts.
+    pub staff_session: Duration,
     /// Opens staff routes as a bearer token.
     pub api_key: Option<SecretString>,
+    /// Makes the TV's link; none: the TV is open to anyone.
+    pub tv_token: Option<SecretString>,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Requests a second from one address.
+    pub request_rate: u32,
+    /// Live feeds at once.
+    pub max_feeds: usize,
+}
+
+/// What the console and the TV show.
+#[derive(Clone, Debug)]
+pub struct ScreensConfig {
+    /// First names on the TV.
+    pub tv_names: bool,
+    /// A ready order leaves the TV after so long.
+    pub tv_ready: Duration,
+    /// From this age on an order's age is amber.
+    pub amber_after: Duration,
+    /// From this age on it is red.
+    pub red_after: Duration,
+    /// Whether staff may read along what is said in a call.
+    pub call_transcripts: bool,
 }
 
 /// Whether strangers can reach the server.
@@ -303,12 +333,8 @@ impl Config {
             shop: read_shop(&mut reader),
             orders: read_orders(&mut reader),
             deliveries: read_deliveries(&mut reader),
-            server: ServerConfig {
-                bind: server_bind,
-                exposure,
-                staff_password: reader.secret("STAFF_PASSWORD"),
-                api_key: reader.secret("API_KEY"),
-            },
+            server: read_server(&mut reader, server_bind, exposure),
+            screens: read_screens(&mut reader),
             log: read_log(&mut reader),
             telephone,
         };
@@ -559,6 +585,56 @@ fn private_url(reader: &mut Reader<'_>, name: &'static str) -> Option<String> {
         let safe = url.scheme() == "https" || (url.scheme() == "http" && is_loopback_host(url.host_str()?));
         (safe && url.has_host()).then(|| text.to_owned())
     })
+}
+
+fn read_server(reader: &mut Reader<'_>, bind: SocketAddr, exposure: Exposure) -> ServerConfig {
+    let hours = |hours: u64| Duration::from_secs(3600 * hours);
+    ServerConfig {
+        bind,
+        exposure,
+        staff_password: reader.secret("STAFF_PASSWORD"),
+        staff_idle: hours(reader.number("STAFF_IDLE_HOURS", 12, 1..=720)),
+        staff_session: hours(reader.number("STAFF_SESSION_HOURS", 168, 1..=8760)),
+        api_key: reader.secret("API_KEY"),
+        tv_token: read_tv_token(reader),
+        trusted_proxies: reader
+            .parsed("TRUSTED_PROXIES", "addresses or networks, such as 10.0.0.0/8,192.0.2.7", |text| {
+                text.split(',').map(|one| network(one.trim())).collect()
+            })
+            .unwrap_or_else(|| ["127.0.0.0/8", "::1"].into_iter().filter_map(network).collect()),
+        request_rate: reader.number("REQUEST_RATE", 50, 1..=100_000) as u32,
+        max_feeds: reader.number("MAX_FEEDS", 1000, 1..=100_000) as usize,
+    }
+}
+
+/// The TV's token stands in a link and is guessed from afar.
+const TV_TOKEN_CHARS: usize = 16;
+
+fn read_tv_token(reader: &mut Reader<'_>) -> Option<SecretString> {
+    let token = reader.secret("TV_TOKEN")?;
+    if token.expose_secret().chars().count() < TV_TOKEN_CHARS {
+        reader.problem("TV_TOKEN", format!("is too short: expected {TV_TOKEN_CHARS} characters or more"));
+    }
+    Some(token)
+}
+
+fn network(text: &str) -> Option<IpNet> {
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+}
+
+fn read_screens(reader: &mut Reader<'_>) -> ScreensConfig {
+    let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+    let (amber, red) = (reader.number("AMBER_MINUTES", 5, 1..=1440), reader.number("RED_MINUTES", 8, 1..=1440));
+    if red < amber {
+        reader.problem("RED_MINUTES", format!("is too small: expected AMBER_MINUTES ({amber}) or more"));
+    }
+    ScreensConfig {
+        tv_names: reader.boolean("TV_NAMES", false),
+        tv_ready: minutes(reader.number("TV_READY_MINUTES", 20, 1..=1440)),
+        amber_after: minutes(amber),
+        red_after: minutes(red),
+        call_transcripts: reader.boolean("CALL_TRANSCRIPTS", false),
+    }
 }
 
 fn read_log(reader: &mut Reader<'_>) -> LogConfig {

@@ -26,6 +26,15 @@ pub enum Event {
     OrderStatusChanged(Arc<Order>),
     /// It is gone.
     OrderDeleted(Arc<Order>),
+    /// Those who make it have noted how far they have come.
+    OrderMarked {
+        /// The order.
+        order: Arc<Order>,
+        /// The lines that are made, by their place in it.
+        made: Vec<usize>,
+        /// Since when it is to be made before all others.
+        rushed_at: Option<Timestamp>,
+    },
     /// The staff takes no orders for a while.
     OrderingPaused {
         /// Until when; none: until somebody resumes.
@@ -70,7 +79,8 @@ impl Event {
             }
             Self::OrderingPaused { until: None } => return Some(json!({"type": "ordering_paused"})),
             Self::OrderingResumed => return Some(json!({"type": "ordering_resumed"})),
-            Self::MenuChanged { .. }
+            Self::OrderMarked { .. }
+            | Self::MenuChanged { .. }
             | Self::CallStarted { .. }
             | Self::CallEnded { .. }
             | Self::DeliveryFailed { .. } => return None,
@@ -88,6 +98,14 @@ impl Event {
                 value["order"] = json!(**order);
                 value
             }
+            Self::OrderMarked { order, made, rushed_at } => json!({
+                "type": "order_marked",
+                "order_number": order.order_number,
+                "order_id": order.order_id,
+                "status": order.status,
+                "made": made,
+                "rushed_at": rushed_at,
+            }),
             Self::OrderingPaused { .. } | Self::OrderingResumed => self.public().unwrap_or_default(),
             Self::MenuChanged { sold_out } => json!({"type": "menu_changed", "sold_out": sold_out}),
             Self::CallStarted { call_sid } => json!({"type": "call_started", "call_sid": call_sid}),
@@ -106,7 +124,7 @@ impl Event {
 }
 
 /// Who reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Audience {
     /// Anybody.
     Public,

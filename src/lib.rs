@@ -20,8 +20,10 @@
 //! | [`shop`] | the shop at this moment: does it take orders, what is sold out, when could a drink be ready |
 //! | [`order_service`] | the only writer of orders: checks, saves, announces, owes deliveries |
 //! | [`store`] | orders in files, in SQLite or in DynamoDB, committed whole or not at all; and what else is durable |
+//! | [`staff`] | who may come in: the password, sign-ins, guesses, the TV's link |
 //! | [`outbox`] | sends what is owed because of orders |
 //! | [`http`] | what every client of an HTTP service needs of an answer |
+//! | [`rates`] | how often something may happen, and how often it is told; pure |
 //! | [`events`] | what has just changed, numbered and replayable |
 //! | [`web`] | pages, lists and live feeds; the only mapping from errors to HTTP |
 //! | [`simulator`] | Twilio, Deepgram and a whole shop, played over real sockets |
@@ -41,8 +43,10 @@ pub mod http;
 pub mod order_service;
 pub mod ordering;
 pub mod outbox;
+pub mod rates;
 pub mod shop;
 pub mod simulator;
+pub mod staff;
 pub mod store;
 pub mod tools;
 pub mod twilio;

@@ -5,17 +5,20 @@
 
 mod changes;
 mod deliveries;
+mod marks;
 mod people;
 mod placing;
 mod texts;
 
 pub use crate::store::{
-    Answer, AuditEntry, Delivery, DeliveryKind, DeliveryState, Lane, Owed, Page, Place, Query, Record, Reply,
+    Answer, AuditEntry, Delivery, DeliveryKind, DeliveryState, Lane, Marks, Owed, Page, Place, Query, Record, Reply,
     Statistics,
 };
+pub use changes::{entered, undo_until};
 pub use deliveries::{Attempt, CLAIM, CarrierReport, CarrierStatus, Claimed, Owes};
+pub use marks::{Mark, marks};
 pub use people::Erased;
-pub use texts::TextPolicy;
+pub use texts::{TextPolicy, TextState, text_state};
 
 use crate::events::EventLog;
 use crate::ordering::order::{self, Channel, Item, Order, OrderId, OrderNumber};
@@ -23,7 +26,6 @@ use crate::ordering::phone_number::PhoneNumber;
 use crate::ordering::status::OrderStatus;
 use crate::shop::{Lacking, NoSlot, Shop};
 use crate::store::{ANSWERS_KEPT, Answered, ChangeError, Store, StoreError};
-use changes::entered;
 use deliveries::Wakes;
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
@@ -251,6 +253,9 @@ pub enum OrderError {
         /// Where it was to go.
         to: OrderStatus,
     },
+    /// The order has no such line.
+    #[error("the order has no item {0}; the first is item 0")]
+    NoSuchItem(usize),
     /// The order has gone too far to be amended.
     #[error("the order is already {} and cannot be changed", .0.label())]
     TooLate(OrderStatus),

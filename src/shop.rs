@@ -74,7 +74,12 @@ impl Shop {
 
     /// What can be had.
     pub fn stock(&self) -> Stock {
-        Stock::new(Arc::clone(&self.0.menu), &self.0.state.borrow().sold_out)
+        self.stock_in(&self.state())
+    }
+
+    /// What can be had in that state.
+    pub fn stock_in(&self, state: &ShopState) -> Stock {
+        Stock::new(Arc::clone(&self.0.menu), &state.sold_out)
     }
 
     /// A state with every name as the menu spells it, for whoever keeps it before it is set.
@@ -85,10 +90,13 @@ impl Shop {
         if let Some(Paused::Until(end)) = state.paused.filter(|paused| !paused.holds(now)) {
             return Err(StateError::PausedInThePast(end));
         }
-        let menu = &self.0.menu;
-        let spelled = |name: &SoldOut| Ok(stock::canonical(menu, stock::find(menu, name)?));
-        let sold_out = state.sold_out.iter().map(spelled).collect::<Result<_, _>>()?;
+        let sold_out = state.sold_out.iter().map(|name| self.spelled(name)).collect::<Result<_, _>>()?;
         Ok(ShopState { paused: state.paused, sold_out })
+    }
+
+    /// A name as the menu spells it.
+    fn spelled(&self, name: &SoldOut) -> Result<SoldOut, StateError> {
+        Ok(stock::canonical(&self.0.menu, stock::find(&self.0.menu, name)?))
     }
 
     /// Takes a new state: from here on tools obey it, and feeds and agents are told.
@@ -141,11 +149,16 @@ impl Shop {
 
     /// Why no orders are taken now, as a sentence to say; none: they are.
     pub fn ordering_closed(&self, now: Timestamp) -> Option<String> {
+        self.ordering_closed_in(&self.state(), now)
+    }
+
+    /// As [`Shop::ordering_closed`], in that state.
+    pub fn ordering_closed_in(&self, state: &ShopState, now: Timestamp) -> Option<String> {
         let hours = self.0.menu.hours();
         if !self.0.ordering_enabled {
             return Some("We are not taking orders by phone right now. Please try again later.".to_owned());
         }
-        match self.pause(now) {
+        match state.paused.filter(|paused| paused.holds(now)) {
             Some(Paused::UntilResumed) => {
                 Some("We are not taking orders right now. Please try again in a while.".to_owned())
             }

@@ -24,7 +24,7 @@ pub use dynamodb::DynamodbStore;
 pub use json::JsonStore;
 pub use query::{Answered, Owed, Page, Query, State, Statistics};
 pub use record::{
-    Answer, AuditEntry, Delivery, DeliveryKind, DeliveryState, Lane, Place, Record, Reply, Tombstone, Tried,
+    Answer, AuditEntry, Delivery, DeliveryKind, DeliveryState, Lane, Marks, Place, Record, Reply, Tombstone, Tried,
     folded_name,
 };
 pub use sqlite::SqliteStore;

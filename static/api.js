@@ -82,7 +82,10 @@ function content(document, types) {
   const shown = [element("p", null, element("code", null, type), " – ", ...kind(body.schema || {}))];
   const example = body.example || firstExample(document, schema);
   if (example !== undefined) {
-    shown.push(element("pre", null, JSON.stringify(example, null, 2)));
+    const shape = element("pre", null, JSON.stringify(example, null, 2));
+    // Where it is wider than the screen, the keyboard has to be able to scroll it.
+    shape.tabIndex = 0;
+    shown.push(shape);
   }
   return shown;
 }

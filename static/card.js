@@ -1,171 +1,368 @@
-// One order as a card for staff: what to make, for whom, and a Done button.
+// One order for staff: what to make, for whom, what became of its texts, and what may be done with it.
 //
-// Renders whatever fields the menu gives an item and knows no menu. Decides nothing about orders: which card stands
-// where is the console's business, and what a status allows is the server's.
+// The same element stands on the board and, whole, in the dialog of one order. Which card stands where is the console's
+// business, what a status allows is the model's, and every change goes through the desk.
 
 import { failureList } from "./failures.js";
-import { age, element, inWords, money, readable, say } from "./page.js";
-import { post } from "./server.js";
+import { lineList } from "./console-lines.js";
+import { icon } from "./icons.js";
+import { since } from "./console-model.js";
+import { age, element, minutesSince, money, readable, say } from "./page.js";
+import { now } from "./server.js";
 import { text } from "./text.js";
 
-// The fields of an item that are not choices of the menu.
-const OWN_FIELDS = ["quantity", "price", "subtotal", "note"];
+// After a card has changed or moved, another button may stand under the finger that is tapping a second time.
+const SETTLE_MS = 700;
+// A text that was owed has mostly been taken by the carrier after so long.
+const TEXTED_MS = 2000;
+// A text that is still owed after so long is worth a word.
+const OWED_LONG_MS = 30000;
+const CHANGED_SHOWN_MS = 60000;
+const PROBLEM_SHOWN_MS = 15000;
 
-// Only these can become ready; a recall or an undo is another button, another day.
-const CAN_BE_DONE = ["received", "preparing"];
+const NEVER_SENT = ["skipped", "dropped"];
+
+const BIG = ["start", "done", "pickup", "undo", "recall"];
+const SMALL = ["rush", "cancel"];
+const ICONS = { rush: "rush", cancel: "close" };
+
+// The menus that stand open, as `{ root, close }`. Whatever else is tapped, a menu left open closes.
+const openMenus = new Set();
+document.addEventListener("pointerdown", (event) => {
+  openMenus.forEach((menu) => {
+    if (!menu.root.contains(event.target)) {
+      menu.close();
+    }
+  });
+});
 
 /**
- * A card. `root` is its element; `show(order, failures)` brings it and what could not be delivered of it up to date,
- * `tick()` its age. `onTried()` is called after a tap, however it ended: what is true now has to be loaded. The buttons
- * stay the same elements for the card's life, so that an update never takes one away from under a finger.
+ * A card. `root` is its element; `show(entry, context)` brings it up to date and answers whether anything about it
+ * changed; `tick()` does that for what only time changes; `main()` does what its first button says; `settle()` makes its
+ * buttons deaf for a moment; `changed()` says for a while that its order was changed by somebody else.
+ *
+ * `context` is `{ menu, settings, failures, key }`; `key` is the number key of the card, or 0. `desk` is the desk,
+ * `onCancel(entry)` and `onPrint(entry)` open what these need, `onOpen(entry)` the whole order (null: this is it);
+ * `mayReveal()` tells whether a phone number may be seen whole.
  */
-export function orderCard(onTried) {
-  let order = null;
+export function orderCard({ desk, onTried, onCancel, onPrint, onOpen, mayReveal }) {
+  let entry = null;
+  let context = null;
   let shownAs = "";
   let phoneOpen = false;
-  // From the tap on Done until the outcome is on the card; `saving` only until the server has answered.
+  let menuOpen = false;
   let busy = false;
-  let saving = false;
+  let settling = 0;
+  let changedUntil = 0;
+  let problemGone = 0;
 
   const number = element("h3", "card-number");
-  const status = element("p", "card-status");
   const when = element("time", "card-age");
+  const late = element("span", "card-late");
   const channel = element("span", "card-channel");
-  const name = element("p", "card-name");
-  const items = element("ul", "items");
+  const rush = element("span", "badge badge-rush", icon("rush"), text.rush);
+  const news = element("span", "badge badge-changed");
+  const status = element("span", "card-status");
+  const name = element("span", "card-name");
+  const lines = lineList(tickLine);
+  const summary = element("p", "card-summary");
   const notes = element("p", "card-notes");
   const failed = failureList(onTried);
   const problem = element("p", "card-problem");
   problem.setAttribute("role", "alert");
   const total = element("span", "card-total");
-  const phone = element("button", "phone");
-  phone.type = "button";
-  const done = element("button", "done");
-  done.type = "button";
-  const root = element(
-    "li",
-    "card",
-    element("div", "card-head", number, element("p", "card-facts", when, channel)),
-    status,
-    name,
-    items,
-    notes,
-    failed.root,
-    problem,
-    element("div", "card-foot", total, phone),
-    done,
-  );
-  say(problem, "");
-
-  phone.addEventListener("click", () => {
-    phoneOpen = !phoneOpen;
+  const phone = button("phone", "", () => {
+    phoneOpen = !phoneOpen && mayReveal();
     showPhone();
   });
-  done.addEventListener("click", finish);
+  const texts = element("span", "card-texts");
+  const key = element("kbd", "card-key");
+  key.setAttribute("aria-hidden", "true");
+  const buttons = new Map();
+  BIG.concat(SMALL).forEach((action) => buttons.set(action, button(`button action action-${action}`, action, () => tap(action))));
+  const print = button("button action action-print", "print", () => {
+    toggle(false);
+    onPrint(entry);
+  });
+  const whole = button("button action action-open", "open", () => {
+    toggle(false);
+    onOpen(entry);
+  });
+  const more = button("icon-button card-more", "more", () => toggle(!menuOpen));
+  more.append(icon("more"));
+  const menu = element("div", "card-menu", buttons.get("rush"), whole, print, buttons.get("cancel"));
+  const bar = element("div", "card-actions", ...BIG.map((action) => buttons.get(action)), onOpen ? more : "");
+  const root = element(
+    onOpen ? "li" : "article",
+    onOpen ? "card" : "card card-whole",
+    element(
+      "div",
+      "card-head",
+      number,
+      element("span", "card-badges", rush, news),
+      element("span", "card-facts", when, late),
+    ),
+    element("p", "card-who", name, channel, status),
+    lines.root,
+    summary,
+    notes,
+    failed.root,
+    element("div", "card-foot", element("span", "card-sums", total, texts), phone),
+    problem,
+    bar,
+    menu,
+  );
+  const openMenu = { root, close: () => toggle(false) };
+  root.tabIndex = -1;
+  say(problem, "");
+  say(news, "");
+  print.append(icon("print"), text.print);
+  print.dataset.action = "print";
+  whole.append(icon("list"), text.wholeOrder);
+  whole.hidden = !onOpen;
+  if (onOpen) {
+    menu.hidden = true;
+    more.setAttribute("aria-expanded", "false");
+    root.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && menuOpen) {
+        event.stopPropagation();
+        toggle(false);
+        more.focus();
+      }
+    });
+  }
 
-  function show(next, failures) {
-    order = next;
-    tick();
-    failed.show(failures);
-    const as = JSON.stringify(next);
-    if (as === shownAs) {
+  function button(className, action, onTap) {
+    const made = element("button", className);
+    made.type = "button";
+    if (action) {
+      made.dataset.action = action;
+    }
+    made.addEventListener("click", () => {
+      if (!root.classList.contains("settling")) {
+        onTap();
+      }
+    });
+    return made;
+  }
+
+  function toggle(open) {
+    if (!onOpen) {
       return;
     }
+    menuOpen = open;
+    openMenus[open ? "add" : "delete"](openMenu);
+    // Before it is hidden: a dialog gives the focus back to what has it when it opens.
+    if (!open && menu.contains(document.activeElement)) {
+      more.focus({ preventScroll: true });
+    }
+    menu.hidden = !open;
+    more.setAttribute("aria-expanded", String(open));
+    root.classList.toggle("menu-open", open);
+  }
+
+  function show(next, nextContext) {
+    const before = entry;
+    entry = next;
+    context = nextContext;
+    const { order } = entry;
+    const made = desk.made(entry);
+    failed.show(context.failures);
+    const as = JSON.stringify([entry, Array.from(made), context.key, context.menu.length, context.failures.length]);
+    if (as === shownAs) {
+      tick();
+      return false;
+    }
     shownAs = as;
+    root.dataset.order = order.order_number;
     root.dataset.status = order.status;
+    root.dataset.id = order.order_id;
+    root.classList.toggle("rushed", entry.rushed_at !== null);
     number.textContent = order.order_number;
     number.setAttribute("aria-label", text.orderHeading(order.order_number));
-    when.dateTime = order.timestamp || "";
+    rush.hidden = entry.rushed_at === null;
     say(channel, text.channels[order.channel] || order.channel);
     say(status, text.statuses[order.status] || order.status);
-    say(name, order.name);
-    items.textContent = "";
-    items.append(...(order.items || []).map(itemLine));
+    say(name, order.name || (onOpen ? "" : text.noName));
+    name.classList.toggle("soft", !order.name);
+    const short = onOpen !== null && order.status === "ready";
+    lines.root.hidden = short;
+    lines.show(order.items || [], made, context.menu, onOpen !== null || ["received", "preparing"].indexOf(order.status) >= 0);
+    say(summary, short ? lines.summary() : "");
+    root.classList.toggle("all-made", lines.count() > 0 && made.size >= lines.count());
     say(notes, order.notes && text.orderNotes(order.notes));
-    total.textContent = text.total(money(order.total));
-    done.hidden = CAN_BE_DONE.indexOf(order.status) < 0;
-    say(problem, "");
-    if (!saving) {
-      release();
+    total.textContent = text.total(money(order.total, context.settings.currency));
+    if (before !== null && (before.order.version !== order.version || before.order.status !== order.status)) {
+      say(problem, "");
     }
-    done.setAttribute("aria-label", text.doneLabel(order.order_number));
+    if (before !== null && before.order.status !== order.status) {
+      settle();
+    }
+    labelButtons();
     showPhone();
+    tick();
+    return true;
+  }
+
+  function labelButtons() {
+    const { order } = entry;
+    const may = desk.actions(entry);
+    const first = may.find((action) => BIG.indexOf(action) >= 0);
+    buttons.forEach((made, action) => {
+      made.hidden = may.indexOf(action) < 0;
+      made.classList.toggle("main", action === first);
+      const on = entry.rushed_at !== null;
+      const words = action === "rush" && on ? text.unrush : text.actions[action];
+      const label = `${words} ${order.order_number}`;
+      if (made.dataset.label !== label) {
+        made.dataset.label = label;
+        made.textContent = "";
+        made.append(...(ICONS[action] ? [icon(ICONS[action])] : []), words, ofOrder());
+      }
+      made.removeAttribute("aria-keyshortcuts");
+    });
+    if (first && context.key > 0) {
+      key.textContent = context.key;
+      buttons.get(first).append(key);
+      buttons.get(first).setAttribute("aria-keyshortcuts", String(context.key));
+    } else {
+      key.remove();
+    }
+    const gone = entry.texts && entry.texts.ready === "sent";
+    const recall = buttons.get("recall");
+    recall.title = gone && !recall.hidden ? text.recallAfterText : "";
+    more.setAttribute("aria-label", `${text.moreActions}${text.ofOrder(order.order_number)}`);
+    if (may.length === 0 && menuOpen) {
+      toggle(false);
+    }
+  }
+
+  // A screen reader walks from button to button and has to be told whose it is.
+  function ofOrder() {
+    return element("span", "unseen", text.ofOrder(entry.order.order_number));
   }
 
   function tick() {
-    when.textContent = age(order.created_at);
+    const { order } = entry;
+    const ready = order.status === "ready";
+    const seconds = ready ? Date.parse(since(order)) / 1000 : order.created_at;
+    const words = age(seconds);
+    if (when.textContent !== words) {
+      when.textContent = words;
+      when.dateTime = order.timestamp || "";
+    }
+    const minutes = minutesSince(order.created_at);
+    const working = ["pending", "received", "preparing"].indexOf(order.status) >= 0;
+    const level = !working ? "" : minutes >= context.settings.red_minutes ? "red" : minutes >= context.settings.amber_minutes ? "amber" : "";
+    if (root.dataset.late !== level) {
+      root.dataset.late = level;
+      say(late, level === "red" ? text.late : level === "amber" ? text.lateSoon : "");
+    }
+    say(texts, textsLine(entry));
+    if (phoneOpen && !mayReveal()) {
+      phoneOpen = false;
+      showPhone();
+    }
+    if (changedUntil > 0 && performance.now() > changedUntil) {
+      changedUntil = 0;
+      say(news, "");
+    }
+    // What is an undo now is a recall in a moment.
+    const undoing = !buttons.get("undo").hidden;
+    if (undoing && desk.actions(entry).indexOf("undo") < 0) {
+      keepFocusIn(labelButtons);
+      // Now the text goes out, which nothing announces.
+      setTimeout(onTried, TEXTED_MS);
+      if (onOpen === null || order.status === "ready") {
+        settle();
+      }
+    }
+  }
+
+  function keepFocusIn(work) {
+    const had = root.contains(document.activeElement) ? document.activeElement : null;
+    work();
+    if (had !== null && had.hidden) {
+      root.focus({ preventScroll: true });
+    }
   }
 
   function showPhone() {
+    const { order } = entry;
     phone.hidden = !order.phone;
     if (order.phone) {
       const end = order.phone.slice(-2);
-      phone.textContent = phoneOpen ? readable(order.phone) : text.maskedPhone(end);
-      phone.setAttribute("aria-label", phoneOpen ? text.hidePhone(readable(order.phone)) : text.showPhone(end));
+      const words = phoneOpen ? readable(order.phone) : text.maskedPhone(end);
+      if (phone.textContent !== words) {
+        phone.textContent = "";
+        phone.append(icon("phone"), words);
+        phone.setAttribute("aria-label", phoneOpen ? text.hidePhone(readable(order.phone)) : text.showPhone(end));
+      }
       phone.setAttribute("aria-expanded", String(phoneOpen));
     }
   }
 
-  async function finish() {
-    if (busy) {
+  async function tickLine(index, made) {
+    fail(await desk.mark(entry, index, made));
+  }
+
+  async function tap(action) {
+    toggle(false);
+    if (action === "cancel") {
+      onCancel(entry);
       return;
     }
-    const before = shownAs;
-    busy = true;
-    saving = true;
-    // Not `disabled`, which would throw the focus of a keyboard to the top of the page.
-    done.setAttribute("aria-disabled", "true");
-    done.textContent = text.doneWorking;
-    say(problem, "");
-    try {
-      await post(`/api/orders/${encodeURIComponent(order.order_number)}/done`);
-      // The card stays as it is until the changed order is here; it may have come before the answer.
-      if (shownAs !== before) {
-        release();
-      }
-    } catch (error) {
-      say(problem, inWords(error));
-      release();
+    if (busy || desk.isWorking(entry.order.order_id)) {
+      return;
     }
-    saving = false;
-    onTried();
-  }
-
-  function release() {
+    const tapped = buttons.get(action);
+    busy = true;
+    root.classList.add("busy");
+    // Not `disabled`, which would throw the focus of a keyboard to the top of the page.
+    tapped.setAttribute("aria-disabled", "true");
+    say(problem, "");
+    const words = await desk.act(entry, action);
     busy = false;
-    done.removeAttribute("aria-disabled");
-    done.textContent = text.done;
+    root.classList.remove("busy");
+    tapped.removeAttribute("aria-disabled");
+    fail(words);
+    settle();
   }
 
-  return { root, show, tick };
+  function fail(words) {
+    clearTimeout(problemGone);
+    say(problem, words);
+    problemGone = setTimeout(() => say(problem, ""), PROBLEM_SHOWN_MS);
+  }
+
+  function settle() {
+    clearTimeout(settling);
+    root.classList.add("settling");
+    settling = setTimeout(() => root.classList.remove("settling"), SETTLE_MS);
+  }
+
+  return {
+    root,
+    show,
+    tick,
+    settle,
+    main: () => {
+      const main = Array.from(buttons.values()).find((made) => !made.hidden && made.classList.contains("main"));
+      if (main) {
+        main.click();
+      }
+    },
+    changed: (words) => {
+      changedUntil = performance.now() + CHANGED_SHOWN_MS;
+      say(news, words);
+    },
+    fail,
+  };
 }
 
-// The first field is what the item is, each further one a choice; a choice left empty is nothing to make.
-function itemLine(item) {
-  const fields = Object.keys(item).filter((key) => OWN_FIELDS.indexOf(key) < 0);
-  const base = fields.length > 0 ? asWords(item[fields[0]]) : "";
-  const choices = fields
-    .slice(1)
-    .map((key) => [key.replace(/_/g, " "), asWords(item[key])])
-    .filter((choice) => choice[1] !== "")
-    .map((choice) => element("li", "choice", element("span", "choice-key", choice[0]), " ", choice[1]));
-  const line = element(
-    "li",
-    "item",
-    element("p", "item-base", element("b", "item-quantity", text.times(item.quantity)), " ", base),
-  );
-  if (choices.length > 0) {
-    line.append(element("ul", "choices", ...choices));
-  }
-  if (item.note) {
-    line.append(element("p", "item-note", text.note(item.note)));
-  }
-  return line;
-}
-
-function asWords(value) {
-  if (value === null || value === undefined) {
-    return "";
-  }
-  return Array.isArray(value) ? value.map(asWords).join(", ") : String(value);
+// One quiet line: what became of the newest text that was to be sent at all. One on its way is no news yet.
+function textsLine({ order, texts }) {
+  const kind = ["cancelled", "ready", "received"].find((one) => texts && texts[one] && NEVER_SENT.indexOf(texts[one]) < 0);
+  const waits = kind && texts[kind] === "owed" && now() - Date.parse(since(order)) < OWED_LONG_MS;
+  return kind && !waits ? text.textState(text.textKinds[kind], text.textStates[texts[kind]] || texts[kind]) : "";
 }

@@ -12,19 +12,20 @@ const RETRY_MS = 3000;
 // A burst of events costs one load now and one after this pause, not one load each.
 const BURST_MS = 150;
 
-// Events that change nothing a page has loaded. Any other type, known or not, is a reason to load.
+// Events that change nothing the screens for customers have loaded. Any other type, known or not, is a reason to load.
 const QUIET = ["ping", "call_started", "call_ended", "menu_changed"];
 
 /**
  * Follows `feed` for as long as the page is open.
  *
  * - `load()` fetches and shows everything; its promise rejects when that fails (a `status` of 401 ends the following).
- * - `onEvent(event)` sees each event of the feed except `ping` and `resync`.
- * - `onGap()` says that events may have been missed: what was counted from them has to start anew.
+ * - `quiet` names the types of events that change nothing this page has loaded.
  * - `onState(state)` gets `{ name, since }` on every change of name: `live`; `stale` with the last moment (a Date) at
  *   which the page was known to be true; `signed-out`. Before the first of them the page has shown nothing yet.
+ *
+ * What it returns: `refresh()` loads again, `resume()` goes on after a sign-in.
  */
-export function follow({ feed, load, onEvent, onGap, onState }) {
+export function follow({ feed, load, onState, quiet = QUIET }) {
   let source = null;
   let reopening = 0;
   let heard = stamp();
@@ -44,8 +45,6 @@ export function follow({ feed, load, onEvent, onGap, onState }) {
       source.close();
     }
     attempted = stamp();
-    // A new EventSource sends no Last-Event-ID, so nothing is replayed to it.
-    onGap();
     const opened = new EventSource(feed);
     source = opened;
     opened.onopen = () => {
@@ -81,14 +80,10 @@ export function follow({ feed, load, onEvent, onGap, onState }) {
       // Something happened that we cannot read: the same as having missed it.
     }
     if (event === null || typeof event !== "object" || event.type === "resync") {
-      onGap();
       refresh(heardAt);
       return;
     }
-    if (event.type !== "ping") {
-      onEvent(event);
-    }
-    if (QUIET.indexOf(event.type) < 0) {
+    if (quiet.indexOf(event.type) < 0) {
       refresh(heardAt);
     }
     judge();
@@ -158,6 +153,16 @@ export function follow({ feed, load, onEvent, onGap, onState }) {
     enter("signed-out", null);
   }
 
+  // Whatever happened while nobody was signed in is unknown: all of it is loaded before the page counts as live again.
+  function resume() {
+    if (state === "signed-out") {
+      state = "resuming";
+      heard = stamp();
+      connect();
+      refresh(heardAt);
+    }
+  }
+
   connect();
   refresh(heardAt);
   setInterval(() => {
@@ -171,7 +176,7 @@ export function follow({ feed, load, onEvent, onGap, onState }) {
     judge();
   }, 1000);
 
-  return { refresh: () => refresh(now()) };
+  return { refresh: () => refresh(now()), resume };
 }
 
 // Two clocks, because each lies in its own way: the wall clock can be set back, the steady one can stand still while

@@ -44,13 +44,16 @@ export function arrange(list, wanted) {
 }
 
 /**
- * Fills every `data-text` element, then the shop's name and title as soon as the server tells them. `pageTitle` is
+ * Fills every `data-text` element and the label of every `data-label` one, then the shop's name and title as soon as the server tells them. `pageTitle` is
  * the page's own part of the title; `onShop(shop)` gets `{ name, phone }`, phone possibly null.
  */
 export function openPage(pageTitle, onShop) {
   document.documentElement.lang = language;
   document.querySelectorAll("[data-text]").forEach((target) => {
     target.textContent = text[target.dataset.text];
+  });
+  document.querySelectorAll("[data-label]").forEach((target) => {
+    target.setAttribute("aria-label", text[target.dataset.label]);
   });
   nameShop(text.shopUnknown, pageTitle);
   readShop((shop) => {
@@ -87,9 +90,14 @@ export function moment(date) {
   return `${day}, ${timeOfDay(date)}`;
 }
 
+/** How many whole minutes ago an instant was; `seconds` since 1970. */
+export function minutesSince(seconds) {
+  return Math.max(0, Math.floor((now().getTime() / 1000 - seconds) / 60));
+}
+
 /** How long ago an instant was, in words; `seconds` since 1970. */
 export function age(seconds) {
-  const minutes = Math.max(0, Math.floor((now().getTime() / 1000 - seconds) / 60));
+  const minutes = minutesSince(seconds);
   if (minutes < 1) {
     return text.justNow;
   }
@@ -100,9 +108,9 @@ export function age(seconds) {
   return hours < 24 ? text.hoursAgo(hours, minutes % 60) : text.daysAgo(Math.floor(hours / 24));
 }
 
-/** A sum with two decimals; the currency is the shop's and goes without saying. */
-export function money(amount) {
-  return Number(amount).toFixed(2);
+/** A sum with two decimals, behind the shop's currency where that is given. */
+export function money(amount, currency) {
+  return `${currency || ""}${Number(amount).toFixed(2)}`;
 }
 
 /** A phone number grouped for reading where the grouping is sure (country code 1), else as it came. */

@@ -8,6 +8,8 @@ const TIME_LIMIT_MS = 10000;
 const CLOCK_TOLERANCE_MS = 5000;
 
 let clockOffsetMs = 0;
+// Whether an answer has told the time to a fraction of a second, which no header may then blur.
+let isExact = false;
 
 /**
  * A request that did not succeed. `status` is the HTTP status, or 0 when no answer came; `message` is the server's
@@ -32,14 +34,36 @@ export function get(path) {
   return request(path, { method: "GET" });
 }
 
-/** Posts to `path` without a body and answers the JSON that comes back; throws `RequestFailed`. */
-export function post(path) {
-  return request(path, { method: "POST" });
+/**
+ * Posts to `path` and answers the JSON that comes back; throws `RequestFailed`. `body`, where there is one, goes as JSON;
+ * `version` is that of the order this change was decided on: the server refuses (412) when it is not the order's any more.
+ */
+export function post(path, body, version) {
+  return send("POST", path, body, version);
+}
+
+/** Changes part of what is at `path`; otherwise as `post`. */
+export function patch(path, body, version) {
+  return send("PATCH", path, body, version);
+}
+
+function send(method, path, body, version) {
+  const headers = { Accept: "application/json" };
+  const options = { method, headers };
+  if (body !== undefined) {
+    headers["Content-Type"] = "application/json";
+    options.body = JSON.stringify(body);
+  }
+  if (version !== undefined) {
+    headers["If-Match"] = `"${version}"`;
+  }
+  return request(path, options);
 }
 
 async function request(path, options) {
   const limit = new AbortController();
   const timer = setTimeout(() => limit.abort(), TIME_LIMIT_MS);
+  const asked = performance.now();
   try {
     const response = await fetch(
       path,
@@ -53,11 +77,14 @@ async function request(path, options) {
         options,
       ),
     );
-    readClock(response);
+    const received = { at: Date.now(), tookMs: performance.now() - asked };
+    readHeader(response, received);
     if (!response.ok) {
       throw await refusal(response);
     }
-    return await response.json();
+    const answer = await response.json();
+    readClock(answer, received);
+    return answer;
   } catch (error) {
     // A lost connection, the time limit and a body that is not JSON are all the same to the reader: no answer.
     throw error instanceof RequestFailed ? error : new RequestFailed(0, "", "");
@@ -79,10 +106,19 @@ async function refusal(response) {
   return new RequestFailed(response.status, message, reference);
 }
 
-function readClock(response) {
+// An answer that has a `now` was written at that moment, and was then under way for about half the time it took.
+function readClock(answer, { at, tookMs }) {
+  const written = answer === null ? NaN : Date.parse(answer.now);
+  if (!Number.isNaN(written)) {
+    clockOffsetMs = written + tookMs / 2 - at;
+    isExact = true;
+  }
+}
+
+function readHeader(response, { at }) {
   const served = Date.parse(response.headers.get("Date"));
-  if (!Number.isNaN(served)) {
-    const difference = served - Date.now();
+  if (!isExact && !Number.isNaN(served)) {
+    const difference = served - at;
     clockOffsetMs = Math.abs(difference) > CLOCK_TOLERANCE_MS ? difference : 0;
   }
 }

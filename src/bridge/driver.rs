@@ -4,7 +4,7 @@
 //! who stops reading can hold up the audio.
 
 use super::leg::{Leg, SendFault};
-use super::session::{EndReason, Input, Leg as Which, Output, Session, SessionSettings};
+use super::session::{EndReason, Input, Leg as Which, Output, Session, SessionSettings, Speaker};
 use super::summary::Summary;
 use crate::deepgram::line::{AgentSocket, DialError};
 use crate::deepgram::message::AgentMessage;
@@ -27,6 +27,9 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// Media that may be handled before what is ready to be sent is sent.
 const BATCH: usize = 32;
 
+/// Writes down who said what.
+pub type Scribe = Box<dyn Fn(Speaker, String) + Send>;
+
 /// What a call is driven with.
 pub struct Parts {
     /// The phone leg, after its `start`.
@@ -39,6 +42,8 @@ pub struct Parts {
     pub answers: mpsc::Receiver<Box<ToolAnswer>>,
     /// What the agent has to know about the shop, now and whenever it changes; see [`Input::Shop`].
     pub shop: watch::Receiver<Arc<str>>,
+    /// Takes what is said, where somebody may want to read it. Must not wait.
+    pub transcript: Option<Scribe>,
     /// Ends the call when the server stops; a token of its own, so that calls do not wait for each other's looks at it.
     pub shutdown: CancellationToken,
 }
@@ -58,6 +63,7 @@ pub async fn run(settings: SessionSettings, parts: Parts) -> Ended {
         answers: parts.answers,
         unanswered: 0,
         shop: parts.shop,
+        transcript: parts.transcript,
         session: Session::new(settings),
         outputs: Vec::new(),
         started: Instant::now(),
@@ -112,6 +118,7 @@ struct Driver {
     /// Looked at whenever something else has woken us, which the caller's audio does every 20 ms: to wait for it would
     /// take a lock that all calls share, at every frame.
     shop: watch::Receiver<Arc<str>>,
+    transcript: Option<Scribe>,
     session: Session,
     outputs: Vec<Output>,
     started: Instant,
@@ -270,6 +277,11 @@ impl Driver {
                 Output::AgentText(text) => self.send_agent(text.len(), tungstenite::Message::text(text)),
                 Output::AgentAudio(audio) => self.send_agent(audio.len(), tungstenite::Message::binary(audio)),
                 Output::RunTool(request) => self.run_tool(request),
+                Output::Said(who, text) => {
+                    if let Some(transcript) = &self.transcript {
+                        transcript(who, text);
+                    }
+                }
                 Output::End(reason) => ended = Some(reason),
             }
         }

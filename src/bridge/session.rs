@@ -5,7 +5,7 @@
 
 mod interface;
 
-pub use interface::{EndReason, Input, Leg, Output, SessionSettings};
+pub use interface::{EndReason, Input, Leg, Output, SessionSettings, Speaker};
 
 use super::codec::Codec;
 use super::ending::{Ending, Purpose};
@@ -268,7 +268,12 @@ impl Session {
                 }
             }
             AgentMessage::UserStartedSpeaking => self.on_user_started_speaking(now, out),
-            AgentMessage::ConversationText { role, content } => self.on_text(now, &role, &content),
+            AgentMessage::ConversationText { role, content } => {
+                self.on_text(now, &role, &content);
+                if self.settings.transcribed {
+                    transcribe(&role, content, out);
+                }
+            }
             AgentMessage::AgentStartedSpeaking { total_latency, .. } => {
                 tracing::debug!(latency.total_s = total_latency, "the agent starts to speak");
                 if self.replies.announced() {
@@ -522,6 +527,15 @@ impl Session {
             tracing::warn!("{who} sent a message of an unknown kind ({kind:?}); it is ignored");
         }
     }
+}
+
+fn transcribe(role: &Role, content: String, out: &mut Vec<Output>) {
+    let speaker = match role {
+        Role::User => Speaker::Caller,
+        Role::Assistant => Speaker::Agent,
+        Role::Other(_) => return,
+    };
+    out.push(Output::Said(speaker, content));
 }
 
 fn response(answer: ToolAnswer) -> Output {

@@ -2,15 +2,23 @@
 //!
 //! All three are keyed by what Twilio sends back to us, live for seconds to minutes, and are bounded.
 
+mod transcript;
+
+pub use transcript::{Line, Reader};
+
 use crate::bridge::EndReason;
+use crate::bridge::driver::Scribe;
 use crate::events::{Event, EventLog};
+use crate::order_service::Clock;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
+use jiff::Timestamp;
 use rand::Rng as _;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
+use transcript::Transcript;
 
 /// From the TwiML to the stream's `start`: the greeting is said and the socket opened in between.
 const TOKEN_LIFE: Duration = Duration::from_secs(60);
@@ -22,19 +30,41 @@ const MOST_TOKENS: usize = 10_000;
 pub struct LiveCalls(Arc<LiveInner>);
 
 struct LiveInner {
-    calls: DashMap<String, Instant>,
+    calls: DashMap<String, Live>,
     events: EventLog,
+    clock: Clock,
+    /// Whether what is said is kept for whoever reads along.
+    transcribed: bool,
+}
+
+struct Live {
+    since: Timestamp,
+    transcript: Option<Arc<Transcript>>,
 }
 
 impl LiveCalls {
-    /// No calls.
-    pub fn new(events: EventLog) -> Self {
-        Self(Arc::new(LiveInner { calls: DashMap::new(), events }))
+    /// No calls. `transcribed`: whether staff may read along what is said in them.
+    pub fn new(events: EventLog, clock: Clock, transcribed: bool) -> Self {
+        Self(Arc::new(LiveInner { calls: DashMap::new(), events, clock, transcribed }))
     }
 
     /// How many calls are in progress.
     pub fn count(&self) -> usize {
         self.0.calls.len()
+    }
+
+    /// Each call by its CallSid with when it began, the longest first.
+    pub fn list(&self) -> Vec<(String, Timestamp)> {
+        let mut calls: Vec<_> = self.0.calls.iter().map(|call| (call.since, call.key().clone())).collect();
+        calls.sort();
+        calls.into_iter().map(|(since, call_sid)| (call_sid, since)).collect()
+    }
+
+    /// Reads along in a call, from after line `seen` or (0) from the oldest that is kept; none: it is not in progress, or
+    /// nothing is kept of what is said.
+    pub fn read_along(&self, call_sid: &str, seen: u64) -> Option<Reader> {
+        let call = self.0.calls.get(call_sid)?;
+        call.transcript.as_ref().map(|transcript| transcript.read(seen))
     }
 
     /// Whether a call is in progress.
@@ -44,12 +74,16 @@ impl LiveCalls {
 
     /// Enters a call, unless it is in progress already. It leaves, and `call_ended` is sent, when the guard goes.
     pub(super) fn enter(&self, call_sid: &str) -> Option<LiveGuard> {
-        match self.0.calls.entry(call_sid.to_owned()) {
+        let transcript = match self.0.calls.entry(call_sid.to_owned()) {
             Entry::Occupied(_) => return None,
-            Entry::Vacant(place) => place.insert(Instant::now()),
+            Entry::Vacant(place) => {
+                let transcript = self.0.transcribed.then(Arc::default);
+                place.insert(Live { since: self.0.clock.now(), transcript: transcript.clone() });
+                transcript
+            }
         };
         self.0.events.publish(&Event::CallStarted { call_sid: call_sid.to_owned() });
-        Some(LiveGuard { calls: self.clone(), call_sid: call_sid.to_owned() })
+        Some(LiveGuard { calls: self.clone(), call_sid: call_sid.to_owned(), transcript })
     }
 }
 
@@ -57,11 +91,24 @@ impl LiveCalls {
 pub(super) struct LiveGuard {
     calls: LiveCalls,
     call_sid: String,
+    transcript: Option<Arc<Transcript>>,
+}
+
+impl LiveGuard {
+    /// Who writes down what is said; none: nobody may read it.
+    pub(super) fn scribe(&self) -> Option<Scribe> {
+        let transcript = Arc::clone(self.transcript.as_ref()?);
+        let clock = self.calls.0.clock.clone();
+        Some(Box::new(move |who, text| transcript.add(who, text, clock.now())))
+    }
 }
 
 impl Drop for LiveGuard {
     fn drop(&mut self) {
         self.calls.0.calls.remove(&self.call_sid);
+        if let Some(transcript) = &self.transcript {
+            transcript.end();
+        }
         self.calls.0.events.publish(&Event::CallEnded { call_sid: std::mem::take(&mut self.call_sid) });
     }
 }
@@ -142,6 +189,7 @@ impl Endings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bridge::Speaker;
 
     fn expected(call_sid: &str) -> Expected {
         Expected { call_sid: call_sid.to_owned(), from: None, correlation_id: "req_1".to_owned() }
@@ -189,11 +237,28 @@ mod tests {
     #[tokio::test]
     async fn a_call_leaves_with_its_guard() {
         let events = EventLog::new(jiff::Timestamp::UNIX_EPOCH);
-        let calls = LiveCalls::new(events);
+        let calls = LiveCalls::new(events, Clock::new(|| Timestamp::UNIX_EPOCH), false);
         let guard = calls.enter("CA1").expect("the first");
         assert!(calls.enter("CA1").is_none(), "one call twice");
         assert_eq!(calls.count(), 1);
+        assert_eq!(calls.list(), [("CA1".to_owned(), Timestamp::UNIX_EPOCH)]);
+        assert!(guard.scribe().is_none() && calls.read_along("CA1", 0).is_none(), "nothing is kept unless asked for");
         drop(guard);
         assert_eq!(calls.count(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_is_said_is_there_while_the_call_lasts() {
+        let events = EventLog::new(Timestamp::UNIX_EPOCH);
+        let calls = LiveCalls::new(events, Clock::new(|| Timestamp::UNIX_EPOCH), true);
+        let guard = calls.enter("CA1").expect("the first");
+        guard.scribe().expect("somebody may read it")(Speaker::Agent, "Hey!".to_owned());
+        assert!(calls.read_along("CA2", 0).is_none(), "no such call");
+        let mut reader = calls.read_along("CA1", 0).expect("it is in progress");
+        let line = reader.next().await.expect("a line");
+        assert_eq!((line.who, line.text.as_str()), (Speaker::Agent, "Hey!"));
+        drop(guard);
+        assert!(calls.read_along("CA1", 0).is_none(), "it is gone with its call");
+        assert!(reader.next().await.is_none());
     }
 }

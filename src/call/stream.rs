@@ -2,15 +2,17 @@
 
 use super::Calls;
 use super::live::Expected;
+use crate::rates::Seldom;
 use crate::twilio::message::{PhoneMessage, Start};
 use crate::twilio::signature;
 use axum::Router;
-use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
+use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use secrecy::ExposeSecret;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::Instrument;
 
@@ -23,15 +25,50 @@ const BUFFER_BYTES: usize = 2 << 10;
 /// Messages before `start`: `connected`, and room for what Twilio may add.
 const MAX_BEFORE_START: usize = 16;
 
+/// What strangers are refused, told seldom: they may ask as often as they like.
+static FORGED: Seldom = Seldom::new();
+static CROWDED: Seldom = Seldom::new();
+
 pub(super) fn router(calls: Calls) -> Router {
     Router::new().route("/twilio", any(open)).with_state(calls)
 }
 
-async fn open(State(calls): State<Calls>, uri: Uri, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
-    if !calls.is_upgrade_genuine(uri.path(), &headers) {
-        tracing::warn!("a media stream was refused: its signature is not Twilio's");
-        return (StatusCode::FORBIDDEN, "this request was not signed by Twilio for this account").into_response();
+/// Room for one more socket that has not begun, held until it has; whoever serves the routes puts it into the request's
+/// extensions. Without one nobody has counted.
+#[derive(Clone)]
+pub struct Room(Option<Arc<dyn Send + Sync>>);
+
+impl Room {
+    /// What is dropped when the socket has begun or is gone; none: there is no room.
+    pub fn new<T: Send + Sync + 'static>(held: Option<T>) -> Self {
+        Self(held.map(|held| Arc::new(held) as Arc<dyn Send + Sync>))
     }
+}
+
+async fn open(
+    State(calls): State<Calls>,
+    uri: Uri,
+    headers: HeaderMap,
+    room: Option<Extension<Room>>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    let room = match (calls.whose_upgrade(uri.path(), &headers), room) {
+        (Upgrade::Forged, _) => {
+            if let Some(count) = FORGED.once_more(Instant::now()) {
+                tracing::warn!(count, "a media stream was refused: its signature is not Twilio's");
+            }
+            return (StatusCode::FORBIDDEN, "this request was not signed by Twilio for this account").into_response();
+        }
+        // No number of strangers keeps Twilio out.
+        (Upgrade::Twilios, _) | (Upgrade::Unsigned, None) => None,
+        (Upgrade::Unsigned, Some(Extension(Room(None)))) => {
+            if let Some(count) = CROWDED.once_more(Instant::now()) {
+                tracing::warn!(count, "a media stream was refused: too many have not begun");
+            }
+            return (StatusCode::SERVICE_UNAVAILABLE, "too many streams have not begun").into_response();
+        }
+        (Upgrade::Unsigned, Some(Extension(Room(held)))) => held,
+    };
     if calls.is_stopping() {
         return (StatusCode::SERVICE_UNAVAILABLE, "the server is stopping").into_response();
     }
@@ -43,12 +80,13 @@ async fn open(State(calls): State<Calls>, uri: Uri, headers: HeaderMap, upgrade:
         .on_upgrade(move |socket| {
             let tasks = calls.tasks().clone();
             // Boxed: a future of this size would otherwise be carried along by everything that is generic over it.
-            tasks.track_future(Box::pin(serve(calls, socket)))
+            tasks.track_future(Box::pin(serve(calls, socket, room)))
         })
 }
 
-async fn serve(calls: Calls, mut socket: WebSocket) {
+async fn serve(calls: Calls, mut socket: WebSocket, room: Option<Arc<dyn Send + Sync>>) {
     let admitted = tokio::time::timeout(START_LIMIT, admit(&calls, &mut socket)).await;
+    drop(room);
     match admitted.unwrap_or(Err(NotAdmitted::TooSlow)) {
         Ok((start, expected)) => {
             // At the level of errors, so that no `LOG_LEVEL` takes the call off an error.
@@ -123,10 +161,20 @@ impl Calls {
     }
 
     /// Twilio signs the upgrade as well. Where there is a signature it must be right; the token decides in any case.
-    fn is_upgrade_genuine(&self, path: &str, headers: &HeaderMap) -> bool {
+    fn whose_upgrade(&self, path: &str, headers: &HeaderMap) -> Upgrade {
         let settings = self.settings();
-        let (Some(token), Some(signed)) = (&settings.auth_token, headers.get(signature::HEADER)) else { return true };
+        let (Some(token), Some(signed)) = (&settings.auth_token, headers.get(signature::HEADER)) else {
+            return Upgrade::Unsigned;
+        };
         let signed = signed.to_str().unwrap_or_default();
-        signature::is_valid(token.expose_secret(), &settings.ws_url(path), &[], signed)
+        let is_right = signature::is_valid(token.expose_secret(), &settings.ws_url(path), &[], signed);
+        if is_right { Upgrade::Twilios } else { Upgrade::Forged }
     }
+}
+
+/// Who asks for a media socket, as far as its signature tells.
+enum Upgrade {
+    Twilios,
+    Unsigned,
+    Forged,
 }

@@ -5,12 +5,13 @@ use super::Calls;
 use super::live::Expected;
 use crate::bridge::EndReason;
 use crate::order_service::{CarrierReport, CarrierStatus, OrderError};
+use crate::rates::Seldom;
 use crate::twilio::signature;
 use crate::twilio::twiml::{Dial, Stream, Twiml};
 use axum::Router;
-use axum::extract::rejection::{FormRejection, QueryRejection};
-use axum::extract::{Extension, Form, Query, State};
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Extension, Form, FromRequest as _, Query, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use secrecy::{ExposeSecret, SecretString};
@@ -18,7 +19,6 @@ use serde::Deserialize;
 use std::time::Instant;
 
 type Params = Vec<(String, String)>;
-type Posted = Result<Form<Params>, FormRejection>;
 
 pub(super) fn router(calls: Calls) -> Router {
     Router::new()
@@ -33,14 +33,17 @@ pub(super) fn router(calls: Calls) -> Router {
 #[derive(Clone, Debug)]
 pub struct CorrelationId(pub String);
 
+/// Whether a request says that Twilio has signed it. Whether that is true is found out by whoever answers it.
+pub fn claims_signature(headers: &HeaderMap) -> bool {
+    headers.contains_key(signature::HEADER)
+}
+
 async fn voice(
     State(calls): State<Calls>,
-    uri: Uri,
-    headers: HeaderMap,
     id: Option<Extension<CorrelationId>>,
-    posted: Posted,
+    request: Request,
 ) -> Result<Response, Refusal> {
-    let params = calls.verified(&uri, &headers, posted, calls.settings().auth_token.as_ref())?;
+    let params = calls.verified(request, calls.settings().auth_token.as_ref()).await?;
     let call_sid = call_sid(&params)?;
     let now = Instant::now();
     let taken = calls.live().count() + calls.tokens().outstanding(now);
@@ -73,8 +76,8 @@ async fn voice(
 }
 
 /// The stream has ended: hang up, put through, or say why there is nobody to talk to.
-async fn after(State(calls): State<Calls>, uri: Uri, headers: HeaderMap, posted: Posted) -> Result<Response, Refusal> {
-    let params = calls.verified(&uri, &headers, posted, calls.settings().auth_token.as_ref())?;
+async fn after(State(calls): State<Calls>, request: Request) -> Result<Response, Refusal> {
+    let params = calls.verified(request, calls.settings().auth_token.as_ref()).await?;
     let call_sid = call_sid(&params)?;
     if let Some(status) = field(&params, "DialCallStatus") {
         // Back from the person that the caller was put through to.
@@ -88,13 +91,8 @@ async fn after(State(calls): State<Calls>, uri: Uri, headers: HeaderMap, posted:
     Ok(answer(&calls.twiml_after(reason)))
 }
 
-async fn stream_status(
-    State(calls): State<Calls>,
-    uri: Uri,
-    headers: HeaderMap,
-    posted: Posted,
-) -> Result<StatusCode, Refusal> {
-    let params = calls.verified(&uri, &headers, posted, calls.settings().auth_token.as_ref())?;
+async fn stream_status(State(calls): State<Calls>, request: Request) -> Result<StatusCode, Refusal> {
+    let params = calls.verified(request, calls.settings().auth_token.as_ref()).await?;
     let event = field(&params, "StreamEvent").unwrap_or("an unnamed event");
     let call_sid = field(&params, "CallSid").unwrap_or_default();
     match field(&params, "StreamError") {
@@ -113,12 +111,10 @@ struct Reported {
 
 async fn text_status(
     State(calls): State<Calls>,
-    uri: Uri,
-    headers: HeaderMap,
     about: Result<Query<Reported>, QueryRejection>,
-    posted: Posted,
+    request: Request,
 ) -> Result<StatusCode, Refusal> {
-    let params = calls.verified(&uri, &headers, posted, calls.settings().texts_auth_token.as_ref())?;
+    let params = calls.verified(request, calls.settings().texts_auth_token.as_ref()).await?;
     let sid = field(&params, "MessageSid").filter(is_sane_sid);
     let status = field(&params, "MessageStatus").and_then(CarrierStatus::parse);
     let order = about.as_ref().ok().and_then(|Query(about)| about.order.parse().ok());
@@ -142,6 +138,9 @@ async fn text_status(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// What strangers are refused, told seldom: they may ask as often as they like. The log is one for all servers here.
+static REFUSED: Seldom = Seldom::new();
+
 /// Why a webhook was not answered. Twilio shows the text in its debugger.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refusal {
@@ -163,26 +162,25 @@ impl IntoResponse for Refusal {
             Self::NoCall => StatusCode::BAD_REQUEST,
             Self::NotSaved => StatusCode::SERVICE_UNAVAILABLE,
         };
-        tracing::warn!("a webhook was refused: {self}");
+        if status.is_server_error() {
+            tracing::warn!("a webhook was refused: {self}");
+        } else if let Some(count) = REFUSED.once_more(Instant::now()) {
+            tracing::warn!(count, "a webhook was refused: {self}");
+        }
         (status, self.to_string()).into_response()
     }
 }
 
 impl Calls {
     /// The form, once it is proven to be Twilio's. Without a token to prove it by (a local server), any form will do.
-    fn verified(
-        &self,
-        uri: &Uri,
-        headers: &HeaderMap,
-        posted: Posted,
-        auth_token: Option<&SecretString>,
-    ) -> Result<Params, Refusal> {
-        let params = match posted {
+    async fn verified(&self, request: Request, auth_token: Option<&SecretString>) -> Result<Params, Refusal> {
+        let (uri, headers) = (request.uri().clone(), request.headers().clone());
+        if auth_token.is_some() && !claims_signature(&headers) {
+            // Nobody waits for its body, and a stranger learns nothing of how that is read.
+            return Err(Refusal::NotTwilio);
+        }
+        let params = match Form::<Params>::from_request(request, &()).await {
             Ok(Form(params)) => params,
-            // A body that cannot be read cannot be signed either: a stranger learns nothing beyond that.
-            Err(_) if auth_token.is_some() && !headers.contains_key(signature::HEADER) => {
-                return Err(Refusal::NotTwilio);
-            }
             Err(rejection) => {
                 let status = if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
                     StatusCode::PAYLOAD_TOO_LARGE

@@ -4,7 +4,7 @@
 //! happens to be set, and nobody is texted.
 
 use super::logs;
-use crate::app::Mode;
+use crate::app::{self, Mode};
 use crate::config::{Config, ConfigError, OrdersConfig};
 use crate::deepgram::line::tls_config;
 use crate::order_service::Origin;
@@ -65,7 +65,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let observer = Observer { events: Some(events), tap: None };
     let options = AgentOptions { speed: arguments.speed, observer: observer.clone(), ..AgentOptions::default() };
     let agent = SimulatedAgent::start([Script::boba()], options).await.context("no port for the simulated agent")?;
-    let listener = listen().await?;
+    let listener = listen()?;
     let shop = SimulatedShop::open_on(listener, agent, settings, Mode::Demo).await?;
     println!("A simulated call becomes an order: no keys, no network, nobody is texted.\n");
     println!("  people waiting look at  {}/orders", shop.base());
@@ -110,11 +110,11 @@ async fn refuse_real_orders(dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn listen() -> anyhow::Result<TcpListener> {
-    match TcpListener::bind(ADDRESS).await {
+fn listen() -> anyhow::Result<TcpListener> {
+    match app::listen(ADDRESS) {
         Ok(listener) => Ok(listener),
         Err(error) => {
-            let other = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no port to listen on")?;
+            let other = app::listen((Ipv4Addr::LOCALHOST, 0).into()).context("no port to listen on")?;
             println!("{ADDRESS} cannot be used ({error}); another port is.\n");
             Ok(other)
         }

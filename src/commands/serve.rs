@@ -1,17 +1,16 @@
 //! The real thing: Twilio, Deepgram and the shop's dashboards.
 
-use crate::app::{App, Mode};
+use crate::app::{self, App, Mode};
 use crate::config::Config;
 use crate::order_service::Clock;
 use anyhow::Context as _;
 use std::process::ExitCode;
-use tokio::net::TcpListener;
 
 pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let shutdown = super::shutdown_on_signal()?;
     let bind = config.server.bind;
     // Before the orders' folder is opened: a start that fails must not have cleared it.
-    let listener = TcpListener::bind(bind).await.with_context(|| format!("BIND_ADDR: cannot listen on {bind}"))?;
+    let listener = app::listen(bind).with_context(|| format!("BIND_ADDR: cannot listen on {bind}"))?;
     let app = App::build(&config, Mode::Production, Clock::system(), shutdown).await?;
     let (scheme, host) = (config.http_scheme(), &config.telephone.voice_host);
     tracing::info!(
@@ -19,7 +18,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
         exposure = ?config.server.exposure,
         "serving; Twilio's voice webhook is {scheme}://{host}/voice, the console {scheme}://{host}/barista"
     );
-    app.serve(listener).await.context("the server failed")?;
+    app.serve(listener).await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
 }

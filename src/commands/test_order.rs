@@ -11,7 +11,7 @@ use crate::ordering::order::{
 use crate::ordering::phone_number::{PhoneNumber, Region};
 use crate::ordering::status::OrderStatus;
 use crate::store::json::write_record;
-use crate::store::{Answer, AuditEntry, Delivery, DeliveryKind, DeliveryState, Record, Reply, Tried};
+use crate::store::{Answer, AuditEntry, Delivery, DeliveryKind, DeliveryState, Marks, Record, Reply, Tried};
 use anyhow::{Context as _, anyhow, bail};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -99,6 +99,7 @@ fn test_record(menu: &Menu, shop_id: &str) -> anyhow::Result<Record> {
         deliveries: vec![delivery],
         audit: vec![change],
         erased_at: Some(now),
+        marks: Marks { made: [0].into(), rushed_at: Some(now) },
         ..Record::new(order)
     })
 }

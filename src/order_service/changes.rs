@@ -83,9 +83,6 @@ impl Inner {
         let amend = move |record: &Record, facts: &Facts| {
             check_version(record, expected)?;
             let (before, since) = undoable(record, now).ok_or(OrderError::NothingToUndo)?;
-            if texts::is_gone(record, record.order.status, since) {
-                return Err(OrderError::NothingToUndo);
-            }
             let mut changed = record.clone();
             changed.order.status = before;
             texts::take_back(&mut changed, record.order.status, since, texts::UNDONE);
@@ -235,8 +232,17 @@ fn undoable(record: &Record, now: Timestamp) -> Option<(OrderStatus, Timestamp)>
     let (before, last) = changes.next_back()?;
     let what = record.audit.iter().rev().find(|entry| entry.at == last.at).map(|entry| entry.what.as_str());
     let by_people = matches!(last.by.as_str(), "staff" | "api");
-    let may = by_people && what != Some("undone") && now.duration_since(last.at) <= UNDO;
+    let may = by_people
+        && what != Some("undone")
+        && now.duration_since(last.at) <= UNDO
+        && !texts::is_gone(record, record.order.status, last.at);
     may.then_some((before, last.at))
+}
+
+/// Until when the last change of an order's status may be taken back; none: it may not, or not any more.
+pub fn undo_until(record: &Record, now: Timestamp) -> Option<Timestamp> {
+    let (_, since) = undoable(record, now)?;
+    since.checked_add(UNDO).ok()
 }
 
 fn log_moved(order: &Order, by: &str) {
@@ -252,7 +258,7 @@ fn log_moved(order: &Order, by: &str) {
 }
 
 /// When an order entered its status.
-pub(super) fn entered(order: &Order) -> Timestamp {
+pub fn entered(order: &Order) -> Timestamp {
     let entry = order.history.iter().rev().take_while(|entry| entry.status == order.status).last();
     entry.map_or(order.created_at, |entry| entry.at)
 }

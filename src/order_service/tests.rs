@@ -1,5 +1,6 @@
 mod audit;
 mod changes;
+mod marks;
 mod people;
 mod refusals;
 

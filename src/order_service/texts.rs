@@ -73,6 +73,47 @@ pub(super) const fn told_by(status: OrderStatus) -> Option<DeliveryKind> {
     }
 }
 
+/// What became of a text, as people are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextState {
+    /// Still to be sent.
+    Owed,
+    /// Taken by the carrier.
+    Sent,
+    /// Given up.
+    Failed,
+    /// Never to be sent: no credentials, a country that is not texted, too many an hour.
+    Skipped,
+    /// Taken back unsent, with the change that owed it.
+    Dropped,
+}
+
+impl TextState {
+    /// The name on screens.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Owed => "owed",
+            Self::Sent => "sent",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
+/// What became of the newest text that tells of the move to `status`; none: there is none.
+pub fn text_state(record: &Record, status: OrderStatus) -> Option<TextState> {
+    let kind = told_by(status)?;
+    let text = record.deliveries.iter().rev().find(|delivery| delivery.kind == kind)?;
+    Some(match text.state {
+        DeliveryState::Owed => TextState::Owed,
+        DeliveryState::Sent => TextState::Sent,
+        DeliveryState::Failed => TextState::Failed,
+        DeliveryState::Skipped if matches!(text.reason.as_deref(), Some(UNDONE | NOT_READY)) => TextState::Dropped,
+        DeliveryState::Skipped => TextState::Skipped,
+    })
+}
+
 /// Whether the customer was told of the move to `status` at `owed_at`, or is being told at this moment.
 pub(super) fn is_gone(record: &Record, status: OrderStatus, owed_at: Timestamp) -> bool {
     let mut texts = record.deliveries.iter().filter(|delivery| is_of(delivery, status, owed_at));

@@ -84,8 +84,38 @@ impl ShopKeeper {
     /// # Errors
     /// See [`KeepError`]; the shop is as it was.
     pub async fn change(&self, change: Change) -> Result<ShopState, KeepError> {
+        let make = move |kept: ShopState| ShopState {
+            paused: change.paused.unwrap_or(kept.paused),
+            sold_out: change.sold_out.clone().unwrap_or(kept.sold_out),
+        };
+        self.make(make).await
+    }
+
+    /// Says of one option alone that there is no more of it, or that there is again: what others say of other options at
+    /// the same moment stays.
+    ///
+    /// # Errors
+    /// As [`ShopKeeper::change`].
+    pub async fn switch(&self, name: &SoldOut, sold_out: bool) -> Result<ShopState, KeepError> {
+        // The menu never changes, so neither does its spelling.
+        let name = self.0.shop.spelled(name)?;
+        let make = move |mut kept: ShopState| {
+            if sold_out {
+                kept.sold_out.insert(name.clone());
+            } else {
+                kept.sold_out.remove(&name);
+            }
+            kept
+        };
+        self.make(make).await
+    }
+
+    async fn make(
+        &self,
+        make: impl Fn(ShopState) -> ShopState + Send + Sync + 'static,
+    ) -> Result<ShopState, KeepError> {
         let inner = Arc::clone(&self.0);
-        let changing = async move { inner.change(&change).await }.in_current_span();
+        let changing = async move { inner.change(make).await }.in_current_span();
         self.0.tasks.spawn(changing).await.unwrap_or(Err(KeepError::NotSaved(StoreError::lost())))
     }
 }
@@ -100,16 +130,12 @@ impl Inner {
         Ok((state, kept.revision))
     }
 
-    async fn change(&self, change: &Change) -> Result<ShopState, KeepError> {
+    /// `make` is asked again whenever somebody else was faster.
+    async fn change(&self, make: impl Fn(ShopState) -> ShopState + Send) -> Result<ShopState, KeepError> {
         for _ in 0..MOST_TRIES {
             let (kept, revision) = self.kept().await?;
             let now = (self.clock)();
-            let kept = self.shop.still_true(&kept, now);
-            let asked = ShopState {
-                paused: change.paused.unwrap_or(kept.paused),
-                sold_out: change.sold_out.clone().unwrap_or(kept.sold_out),
-            };
-            let state = self.shop.checked(asked, now)?;
+            let state = self.shop.checked(make(self.shop.still_true(&kept, now)), now)?;
             let value = serde_json::to_value(&state).map_err(StoreError::from)?;
             match self.store.set_state(KIND, KEY, &value, revision).await {
                 Ok(revision) => {

@@ -53,10 +53,12 @@ impl Stock {
 
     /// Whether this option of this field of the menu can be had.
     pub fn has(&self, field: &Field, option: &MenuOption) -> bool {
-        let place = |at: usize, of: &Field| Some((at, of.options.iter().position(|other| other.name == option.name)?));
-        let mut fields = self.menu.fields().iter().enumerate();
-        let found = fields.find_map(|(at, of)| if of.name == field.name { place(at, of) } else { None });
-        found.is_some_and(|place| !self.out.contains(&place))
+        self.place(field, option).is_some_and(|place| !self.out.contains(&place))
+    }
+
+    /// The name that an option of this field of the menu is sold out by; none: the menu has no such option.
+    pub fn sold_out_name(&self, field: &Field, option: &MenuOption) -> Option<SoldOut> {
+        self.place(field, option).map(|place| canonical(&self.menu, place))
     }
 
     /// The names of a field's options that can be had.
@@ -105,6 +107,12 @@ impl Stock {
             }
         };
         self.out.iter().map(said).collect()
+    }
+
+    fn place(&self, field: &Field, option: &MenuOption) -> Option<(usize, usize)> {
+        let at = self.menu.fields().iter().position(|of| of.name == field.name)?;
+        let of = self.menu.fields().get(at)?;
+        Some((at, of.options.iter().position(|other| other.name == option.name)?))
     }
 
     fn told(&self, field: &Field, option: &str) -> Lacking {

@@ -64,6 +64,14 @@ fn names_are_spelled_as_on_the_menu_and_unknown_ones_refused() {
     );
     let state = shop.set_state(sold_out(&["milk:regular", "extras:whipped cream"]), now).unwrap();
     assert_eq!(*state, sold_out(&["milk:regular", "whipped cream"]));
+    let stock = shop.stock();
+    let id = |field: usize, option: &str| {
+        let field = &shop.menu().fields()[field];
+        let option = field.options.iter().find(|one| one.name == option).expect("it is on the menu");
+        stock.sold_out_name(field, option).map(|id| id.as_str().to_owned())
+    };
+    let ids = [id(0, "latte"), id(1, "regular"), id(2, "regular"), id(2, "oat")].map(Option::unwrap);
+    assert_eq!(ids, ["latte", "size:regular", "milk:regular", "oat"], "a name that two fields have is told apart");
     assert!(shop.stock().lacking(&drink(shop.menu(), &[("drink", "latte"), ("milk", "oat")]).unwrap()).is_none());
 }
 

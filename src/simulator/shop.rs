@@ -1,7 +1,7 @@
 //! A whole shop on this machine: the real server on a real port, with a simulated agent to dial.
 
 use super::SimulatedAgent;
-use crate::app::{App, AppError, Mode};
+use crate::app::{self, App, AppError, Mode};
 use crate::call::LiveCalls;
 use crate::config::{Config, ConfigError};
 use crate::order_service::{Clock, OrderService};
@@ -21,7 +21,7 @@ pub struct SimulatedShop {
     live: LiveCalls,
     tasks: TaskTracker,
     shutdown: CancellationToken,
-    serving: JoinHandle<std::io::Result<()>>,
+    serving: JoinHandle<()>,
 }
 
 /// Why a shop could not be opened.
@@ -46,7 +46,7 @@ impl SimulatedShop {
         settings: impl Fn(&str) -> Option<String>,
         mode: Mode,
     ) -> Result<Self, ShopError> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let listener = app::listen((Ipv4Addr::LOCALHOST, 0).into())?;
         Self::open_on(listener, agent, settings, mode).await
     }
 
@@ -57,7 +57,7 @@ impl SimulatedShop {
         mode: Mode,
         tune: impl FnOnce(App) -> App,
     ) -> Result<Self, ShopError> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let listener = app::listen((Ipv4Addr::LOCALHOST, 0).into())?;
         Self::build(listener, agent, settings, mode, tune).await
     }
 
@@ -132,8 +132,7 @@ impl SimulatedShop {
     /// Stops the server and then the agent, and returns when all is gone.
     pub async fn close(mut self) -> std::io::Result<()> {
         self.shutdown.cancel();
-        let served = (&mut self.serving).await;
-        served.map_err(std::io::Error::other)?
+        (&mut self.serving).await.map_err(std::io::Error::other)
     }
 }
 

@@ -4,6 +4,7 @@ use crate::ordering::order::{Order, OrderId, OrderNumber};
 use crate::ordering::phone_number::PhoneNumber;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -35,6 +36,9 @@ pub struct Record {
     /// When the customer's data was erased.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub erased_at: Option<Timestamp>,
+    /// How far those who make it have come.
+    #[serde(default, skip_serializing_if = "Marks::are_none")]
+    pub marks: Marks,
 }
 
 impl Record {
@@ -49,6 +53,7 @@ impl Record {
             deliveries: Vec::new(),
             audit: Vec::new(),
             erased_at: None,
+            marks: Marks::default(),
         }
     }
 
@@ -76,6 +81,25 @@ impl Record {
             deleted_at: now,
             answers: self.answers.clone(),
         }
+    }
+}
+
+/// What those who make an order have noted on it for each other. It is no part of the order: neither version nor history
+/// know of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marks {
+    /// The lines that are made, by their place in the order. Lines are only ever appended, so a place stays what it is.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub made: BTreeSet<usize>,
+    /// Since when it is to be made before all others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rushed_at: Option<Timestamp>,
+}
+
+impl Marks {
+    /// Whether nothing is noted.
+    pub fn are_none(&self) -> bool {
+        *self == Self::default()
     }
 }
 

@@ -302,6 +302,7 @@ impl ToolDesk {
             | OrderError::IdTaken(_)
             | OrderError::NotFound
             | OrderError::NoSuchDelivery
+            | OrderError::NoSuchItem(_)
             | OrderError::VersionConflict { .. }
             | OrderError::NothingToUndo
             | OrderError::InvalidState { .. }

@@ -3,7 +3,6 @@
 //! Routes are one file each for what they are about; bodies, queries and headers have rooms of their own, and none of
 //! those knows a store or who is asking.
 
-mod asking;
 pub mod body;
 mod create;
 mod customers;

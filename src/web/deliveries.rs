@@ -2,19 +2,22 @@
 //!
 //! Nothing here changes an order, so no version is asked for.
 
+use super::asking::Asking;
 use super::error::WebError;
 use super::orders::{Limit, limit};
-use super::staff::{StaffDoor, Visitor};
-use crate::call::CorrelationId;
-use crate::order_service::{DeliveryState, OrderService, Origin};
+use super::staff::StaffDoor;
+use crate::order_service::{DeliveryState, OrderService};
 use crate::ordering::order::OrderId;
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Extension, Path, Query, State};
+use axum::extract::{Path, Query, State};
 use serde_json::{Value, json};
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+
+/// So many orders are looked at unless somebody says otherwise.
+pub(super) const MOST_ORDERS: usize = 100;
 
 /// Routes for staff and programs with the key.
 pub fn router(orders: OrderService, door: &StaffDoor) -> OpenApiRouter {
@@ -57,7 +60,12 @@ async fn failed(
     State(orders): State<OrderService>,
     query: Result<Query<Limit>, QueryRejection>,
 ) -> Result<Json<Value>, WebError> {
-    let records = orders.undelivered(limit(query, 100)?).await?;
+    Ok(Json(json!({"deliveries": given_up(&orders, limit(query, MOST_ORDERS)?).await?})))
+}
+
+/// What was given up of at most so many orders, the newest orders' first.
+pub(super) async fn given_up(orders: &OrderService, most_orders: usize) -> Result<Vec<Value>, WebError> {
+    let records = orders.undelivered(most_orders).await?;
     let failed = records.iter().flat_map(|record| {
         let given_up = record.deliveries.iter().filter(|delivery| delivery.state == DeliveryState::Failed);
         given_up.map(|delivery| {
@@ -75,7 +83,7 @@ async fn failed(
             })
         })
     });
-    Ok(Json(json!({"deliveries": failed.collect::<Vec<_>>()})))
+    Ok(failed.collect())
 }
 
 /// Try a delivery again
@@ -94,13 +102,11 @@ async fn failed(
 )]
 async fn retry(
     State(orders): State<OrderService>,
-    Extension(CorrelationId(id)): Extension<CorrelationId>,
-    Extension(visitor): Extension<Visitor>,
+    Asking(origin): Asking,
     asked: Result<Path<(String, String)>, PathRejection>,
 ) -> Result<Json<Value>, WebError> {
     let Path((order, delivery)) = asked.map_err(|_| nothing())?;
     let (order, delivery) = (named(&order)?, delivery.parse().map_err(|_| nothing())?);
-    let origin = Origin { by: visitor.as_str(), correlation_id: Some(id) };
     orders.retry_delivery(&order, delivery, origin).await?;
     Ok(Json(json!({"ok": true})))
 }

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
-/// The codes of the contract, and three for faults of HTTP itself. Each has one status.
+/// The codes of the contract, and four for faults of HTTP itself. Each has one status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorCode {
     /// Something in the request is wrong.
@@ -23,6 +23,8 @@ pub enum ErrorCode {
     NotFound,
     /// The route does not take that method.
     MethodNotAllowed,
+    /// The body has not come in time.
+    RequestTimeout,
     /// The same customer ordered the same a moment ago.
     DuplicateOrder,
     /// The request with that key is still being carried out.
@@ -59,12 +61,13 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, by status.
-    pub const ALL: [ErrorCode; 21] = [
+    pub const ALL: [ErrorCode; 22] = [
         Self::Validation,
         Self::Unauthenticated,
         Self::Forbidden,
         Self::NotFound,
         Self::MethodNotAllowed,
+        Self::RequestTimeout,
         Self::DuplicateOrder,
         Self::IdempotencyInProgress,
         Self::PriceMismatch,
@@ -91,6 +94,7 @@ impl ErrorCode {
             Self::Forbidden => "FORBIDDEN",
             Self::NotFound => "NOT_FOUND",
             Self::MethodNotAllowed => "METHOD_NOT_ALLOWED",
+            Self::RequestTimeout => "REQUEST_TIMEOUT",
             Self::DuplicateOrder => "DUPLICATE_ORDER",
             Self::IdempotencyInProgress => "IDEMPOTENCY_IN_PROGRESS",
             Self::PriceMismatch => "PRICE_MISMATCH",
@@ -118,6 +122,7 @@ impl ErrorCode {
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::DuplicateOrder | Self::IdempotencyInProgress | Self::PriceMismatch | Self::SlotUnavailable => {
                 StatusCode::CONFLICT
             }
@@ -142,6 +147,7 @@ impl ErrorCode {
             Self::Forbidden => "whoever asks may not",
             Self::NotFound => "there is no such thing",
             Self::MethodNotAllowed => "the route does not take that method",
+            Self::RequestTimeout => "the body has not come in time",
             Self::DuplicateOrder => "the same customer ordered the same a moment ago",
             Self::IdempotencyInProgress => "the request with that key is still being carried out",
             Self::PriceMismatch => "a price was given, and it is not ours",
@@ -168,7 +174,7 @@ pub struct WebError {
     code: ErrorCode,
     message: String,
     details: Map<String, Value>,
-    /// Asks a browser for the staff password.
+    /// Says how a program is let in.
     challenge: bool,
     /// Seconds after which to try again.
     retry_after: Option<u32>,
@@ -208,9 +214,9 @@ impl WebError {
         Self::new(ErrorCode::Validation, message)
     }
 
-    /// 401, asking for the staff password.
+    /// 401 for whoever has neither signed in nor a key.
     pub fn unauthenticated() -> Self {
-        let message = "this is for staff: sign in with the staff password, or send the API key as a bearer token";
+        let message = "this is for staff: sign in, or send the API key as a bearer token";
         Self { challenge: true, ..Self::new(ErrorCode::Unauthenticated, message) }
     }
 
@@ -223,6 +229,11 @@ impl WebError {
     /// 405.
     pub fn method_not_allowed() -> Self {
         Self::new(ErrorCode::MethodNotAllowed, "this page does not take that method")
+    }
+
+    /// 408: nobody waits for the body any longer.
+    pub(super) fn too_slow() -> Self {
+        Self::new(ErrorCode::RequestTimeout, "the body of the request has not come in time; please send it again")
     }
 
     /// 421: a local server was asked as if it were a public one.
@@ -267,8 +278,9 @@ impl WebError {
         let kind = if problem { "application/problem+json" } else { "application/json" };
         let mut response = (status, [(header::CONTENT_TYPE, kind)], body.to_string()).into_response();
         if self.challenge {
-            let basic = HeaderValue::from_static("Basic realm=\"staff\", charset=\"UTF-8\"");
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, basic);
+            // Browsers ask nobody for a bearer token: pages sign in by `/login`.
+            let bearer = HeaderValue::from_static("Bearer realm=\"staff\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
         }
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -312,9 +324,10 @@ impl From<OrderError> for WebError {
             OrderError::VersionConflict { current } => {
                 Self::new(ErrorCode::VersionConflict, message).with("version", current)
             }
-            OrderError::InvalidState { .. } | OrderError::TooLate(_) | OrderError::NothingToUndo => {
-                Self::new(ErrorCode::InvalidState, message)
-            }
+            OrderError::InvalidState { .. }
+            | OrderError::TooLate(_)
+            | OrderError::NoSuchItem(_)
+            | OrderError::NothingToUndo => Self::new(ErrorCode::InvalidState, message),
             OrderError::NotSaved(cause) => {
                 tracing::error!("the orders' store failed: {cause}");
                 Self::not_saved(cause.leaves_doubt())
@@ -388,6 +401,7 @@ mod tests {
         403 FORBIDDEN
         404 NOT_FOUND
         405 METHOD_NOT_ALLOWED
+        408 REQUEST_TIMEOUT
         409 DUPLICATE_ORDER
         409 IDEMPOTENCY_IN_PROGRESS
         409 PRICE_MISMATCH

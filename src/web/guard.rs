@@ -1,7 +1,8 @@
-//! What holds for every request: an id on it, on its log lines and on its answer; and, on a local server, a caller who
-//! really is on this machine.
+//! What holds for every request: an id on it, on its log lines and on its answer; headers that tell browsers what not to
+//! do with that; no socket for a page of another site; and, on a local server, a caller who really is on this machine.
 
 use super::error::WebError;
+use super::site::is_cross_site;
 use crate::call::CorrelationId;
 use crate::config::is_loopback_host;
 use axum::extract::Request;
@@ -9,6 +10,12 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
+
+/// What a page may load and who may show it. Nothing is inline, nothing comes from elsewhere.
+const PAGE_POLICY: &str =
+    "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'";
+/// What is no page loads nothing, should a browser ever show it as one.
+const OTHER_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 
 const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 
@@ -32,6 +39,38 @@ pub(super) async fn correlate(mut request: Request, next: Next) -> Response {
         response.headers_mut().insert(CORRELATION_ID, value);
     }
     response
+}
+
+/// Puts on every answer what keeps browsers from guessing, framing, telling and keeping. That https is to be used
+/// (`Strict-Transport-Security`) is for the proxy to say, which speaks it.
+pub(super) async fn protect(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    let is_page = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+    let policy = if is_page { PAGE_POLICY } else { OTHER_POLICY };
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CONTENT_SECURITY_POLICY, policy),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    // What may be kept says so itself.
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Refuses WebSockets that another site's page opens: unlike a request, the page could read what comes back. Programs,
+/// such as Twilio, are no pages and tell of none.
+pub(super) async fn own_sockets(request: Request, next: Next) -> Response {
+    let upgrades = request.headers().get_all(header::UPGRADE).iter();
+    let mut wanted = upgrades.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    if wanted.any(|one| one.trim().eq_ignore_ascii_case("websocket")) && is_cross_site(request.headers(), request.uri())
+    {
+        return WebError::cross_site().into_response();
+    }
+    next.run(request).await
 }
 
 /// Refuses requests for another host, and those that a proxy forwards: behind one, every stranger looks local.

@@ -5,12 +5,13 @@
 use super::error::{ErrorCode, WebError};
 use crate::call::LiveCalls;
 use crate::order_service::OrderService;
-use crate::shop::Shop;
+use crate::shop::{Shop, ShopState};
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -103,10 +104,14 @@ async fn ready(State(health): State<Health>) -> Result<Json<Value>, WebError> {
         return Err(not("store", "no order could be saved at the moment"));
     }
     let now = orders.now();
-    let ordering = match shop.ordering_closed(now) {
+    Ok(Json(json!({"ready": true, "ordering": ordering(shop, &shop.state(), now)})))
+}
+
+/// Whether orders are taken in that state: `open`, `paused` by staff, or `closed`.
+pub(super) fn ordering(shop: &Shop, state: &ShopState, now: Timestamp) -> &'static str {
+    match shop.ordering_closed_in(state, now) {
         None => "open",
-        Some(_) if shop.is_paused(now) => "paused",
+        Some(_) if state.paused.is_some_and(|paused| paused.holds(now)) => "paused",
         Some(_) => "closed",
-    };
-    Ok(Json(json!({"ready": true, "ordering": ordering})))
+    }
 }

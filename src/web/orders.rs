@@ -1,15 +1,17 @@
 //! The original's routes: what the TV shows, what the console shows, Done, and made-up orders in a demo.
 
+use super::asking::Asking;
 use super::error::WebError;
-use super::staff::{StaffDoor, Visitor};
-use crate::call::CorrelationId;
-use crate::order_service::{OrderService, Origin, Record};
+use super::staff::StaffDoor;
+use crate::config::ScreensConfig;
+use crate::order_service::{OrderService, Record, entered};
 use crate::ordering::order::{Order, OrderNumber};
 use crate::ordering::status::OrderStatus;
 use crate::shop::Shop;
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Extension, Path, Query, State};
+use axum::extract::{Path, Query, State};
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -17,17 +19,21 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+/// Letters of a name on the screen in the shop.
+const LONGEST_FIRST_NAME: usize = 20;
+
 /// Public and staff routes about orders.
-pub fn router(orders: OrderService, shop: Shop, door: &StaffDoor) -> OpenApiRouter {
+pub fn router(orders: OrderService, shop: Shop, screens: &ScreensConfig, door: &StaffDoor) -> OpenApiRouter {
     let public = OpenApiRouter::default().routes(routes!(in_progress)).with_state(orders.clone());
-    let screen = OpenApiRouter::default().routes(routes!(board)).with_state((orders.clone(), shop));
+    let tv = Tv { orders: orders.clone(), shop, look: Look::new(screens) };
+    let screen = OpenApiRouter::default().routes(routes!(board)).with_state(tv);
     let staff = OpenApiRouter::default()
         .routes(routes!(recent))
         .routes(routes!(one))
         .routes(routes!(phone))
         .routes(routes!(done))
         .with_state(orders);
-    public.merge(screen).merge(door.guard_described(staff))
+    door.guard_tv_described(public.merge(screen)).merge(door.guard_described(staff))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -102,7 +108,8 @@ fn numbered(record: &Arc<Record>) -> Value {
 
 /// The order screen
 ///
-/// Both columns, oldest first.
+/// Both columns, oldest first. First names are there only where the shop shows them; an order that has been ready for long
+/// is left out, whether it was picked up or not.
 #[utoipa::path(
     get,
     path = "/orders/board.json",
@@ -110,15 +117,59 @@ fn numbered(record: &Arc<Record>) -> Value {
     tag = "screens",
     responses((status = 200, description = "What the screen shows.", body = ref("#/components/schemas/Board"))),
 )]
-async fn board(State((orders, shop)): State<(OrderService, Shop)>) -> Result<Json<Value>, WebError> {
-    let open = orders.open().await?;
-    let column = |is_shown: fn(OrderStatus) -> bool| -> Vec<Value> {
-        let shown = open.iter().filter(|record| is_shown(record.order.status));
-        shown.map(|record| json!({"order_number": record.order.order_number})).collect()
-    };
-    let preparing = column(|status| matches!(status, OrderStatus::Received | OrderStatus::Preparing));
-    let ready = column(|status| status == OrderStatus::Ready);
-    Ok(Json(json!({"preparing": preparing, "ready": ready, "paused": shop.is_paused(orders.now())})))
+async fn board(State(tv): State<Tv>) -> Result<Json<Value>, WebError> {
+    let Tv { orders, shop, look } = tv;
+    let (open, now) = (orders.open().await?, orders.now());
+    let (preparing, ready) = look.columns(&open, now);
+    Ok(Json(json!({"preparing": preparing, "ready": ready, "paused": shop.is_paused(now)})))
+}
+
+#[derive(Clone)]
+struct Tv {
+    orders: OrderService,
+    shop: Shop,
+    look: Look,
+}
+
+/// What the screen in the shop shows of orders.
+#[derive(Clone, Copy)]
+struct Look {
+    names: bool,
+    /// A ready order is shown for so long.
+    ready_for: SignedDuration,
+}
+
+impl Look {
+    fn new(screens: &ScreensConfig) -> Self {
+        let ready_for = SignedDuration::try_from(screens.tv_ready).unwrap_or(SignedDuration::MAX);
+        Self { names: screens.tv_names, ready_for }
+    }
+
+    /// What is being made and what is ready, of open orders.
+    fn columns(self, open: &[Arc<Record>], now: Timestamp) -> (Vec<Value>, Vec<Value>) {
+        let column = |is_shown: &dyn Fn(&Order) -> bool| -> Vec<Value> {
+            let shown = open.iter().map(|record| &record.order).filter(|order| is_shown(order));
+            shown.map(|order| self.entry(order)).collect()
+        };
+        let preparing = |order: &Order| matches!(order.status, OrderStatus::Received | OrderStatus::Preparing);
+        let ready =
+            |order: &Order| order.status == OrderStatus::Ready && now.duration_since(entered(order)) < self.ready_for;
+        (column(&preparing), column(&ready))
+    }
+
+    fn entry(self, order: &Order) -> Value {
+        match order.name.as_deref().filter(|_| self.names).and_then(first_name) {
+            Some(name) => json!({"order_number": order.order_number, "name": name}),
+            None => json!({"order_number": order.order_number}),
+        }
+    }
+}
+
+/// What may be shown to a room full of strangers: the first word of a name, cut to what fits beside a number.
+fn first_name(name: &str) -> Option<String> {
+    let first = name.split_whitespace().next()?;
+    let shown: String = first.chars().filter(|letter| !letter.is_control()).take(LONGEST_FIRST_NAME).collect();
+    (!shown.is_empty()).then_some(shown)
 }
 
 /// The latest orders
@@ -190,11 +241,65 @@ async fn phone(State(orders): State<OrderService>, asked: Asked) -> Result<Json<
 )]
 async fn done(
     State(orders): State<OrderService>,
-    Extension(CorrelationId(id)): Extension<CorrelationId>,
-    Extension(visitor): Extension<Visitor>,
+    Asking(origin): Asking,
     asked: Asked,
 ) -> Result<Json<Value>, WebError> {
-    let origin = Origin { by: visitor.as_str(), correlation_id: Some(id) };
     orders.done(number(asked)?, origin).await?;
     Ok(Json(json!({"ok": true})))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::order_service::NewOrder;
+    use crate::order_service::tests::{Shop, new, taro};
+
+    #[tokio::test]
+    async fn a_ready_order_leaves_the_screen_in_time_and_a_recalled_one_is_there_again() {
+        let shop = Shop::open_with_all().await;
+        let look = Look { names: false, ready_for: SignedDuration::from_mins(20) };
+        let columns = async || {
+            let (preparing, ready) = look.columns(&shop.orders.open().await.expect("readable"), shop.orders.now());
+            (preparing.len(), ready.len())
+        };
+        let order = shop.place(new(vec![taro(1)])).await;
+        shop.pass(7_200);
+        assert_eq!(columns().await, (1, 0), "what is being made stays, however long it takes");
+        shop.set(&order, OrderStatus::Ready).await.expect("ready");
+        shop.pass(20 * 60 - 1);
+        assert_eq!(columns().await, (0, 1));
+        shop.pass(1);
+        assert_eq!(columns().await, (0, 0));
+        shop.set(&order, OrderStatus::Preparing).await.expect("not ready after all");
+        assert_eq!(columns().await, (1, 0));
+        shop.set(&order, OrderStatus::Ready).await.expect("ready");
+        assert_eq!(columns().await, (0, 1), "its time begins anew");
+    }
+
+    #[tokio::test]
+    async fn nobody_is_named_unless_the_shop_wants_it() {
+        let shop = Shop::open_with_all().await;
+        shop.place(NewOrder { name: Some("Ada Lovelace".to_owned()), ..new(vec![taro(1)]) }).await;
+        let (open, now) = (shop.orders.open().await.expect("readable"), shop.orders.now());
+        let name = |names| {
+            let look = Look { names, ready_for: SignedDuration::from_mins(20) };
+            look.columns(&open, now).0[0].get("name").cloned()
+        };
+        assert_eq!((name(false), name(true)), (None, Some(json!("Ada"))));
+    }
+
+    #[test]
+    fn a_first_name_is_one_short_word_without_tricks() {
+        for (name, first) in [
+            ("Ada", Some("Ada")),
+            ("  Ada\tLovelace ", Some("Ada")),
+            ("Jean-Luc", Some("Jean-Luc")),
+            ("A\u{1b}da\u{0}", Some("Ada")),
+            ("Wolfeschlegelsteinhausenbergerdorff", Some("Wolfeschlegelsteinha")),
+            ("", None),
+            (" \u{1b} ", None),
+        ] {
+            assert_eq!(first_name(name).as_deref(), first, "{name:?}");
+        }
+    }
 }

@@ -1,13 +1,13 @@
 //! Customers' data: erased when they ask for it.
 
 use super::api::body::JsonBody;
+use super::asking::Asking;
 use super::error::WebError;
-use super::staff::{StaffDoor, Visitor};
-use crate::call::CorrelationId;
-use crate::order_service::{OrderService, Origin};
+use super::staff::StaffDoor;
+use crate::order_service::OrderService;
 use crate::ordering::phone_number::{PhoneNumber, Region};
 use axum::Json;
-use axum::extract::{Extension, State};
+use axum::extract::State;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
@@ -45,8 +45,7 @@ pub fn router(orders: OrderService, region: Region, door: &StaffDoor) -> OpenApi
 )]
 async fn forget(
     State(people): State<People>,
-    Extension(CorrelationId(id)): Extension<CorrelationId>,
-    Extension(visitor): Extension<Visitor>,
+    Asking(origin): Asking,
     JsonBody(body): JsonBody,
 ) -> Result<Json<Value>, WebError> {
     let Ok(Forget { phone }) = serde_json::from_slice(&body) else {
@@ -54,7 +53,6 @@ async fn forget(
     };
     let phone = PhoneNumber::parse(&phone, people.region)
         .map_err(|_| WebError::validation("phone is a phone number, such as +15551234567"))?;
-    let origin = Origin { by: visitor.as_str(), correlation_id: Some(id) };
     let erased = people.orders.forget(&phone, origin).await?;
     Ok(Json(json!({"orders": erased.orders, "deleted_orders": erased.deleted_orders})))
 }

@@ -1,20 +1,27 @@
-//! Who may see customers' data: staff with the password (HTTP Basic, any user name) and programs with the API key.
+//! The door to customers' data: staff come in by their sign-in, programs by the API key.
 //!
-//! A browser sends the password along with whatever any page makes it send, and an open door asks for none: so changes
-//! are refused to pages of other sites. Programs with the key are no browsers.
+//! A browser sends the cookie along with whatever a page of ours makes it send, and an open door asks for none: so
+//! changes are refused to pages of other sites. Programs with the key are no browsers.
 
 use super::api::document;
+use super::cookies::{Cookie, Cookies};
 use super::error::WebError;
+use super::site::{encoded, is_cross_site};
+use crate::staff::{Signed, Staff, TvLink};
 use axum::Router;
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, Method, Uri, header};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use axum::response::{IntoResponse, Redirect, Response};
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, pending};
 use secrecy::{ExposeSecret, SecretString};
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 use subtle::ConstantTimeEq as _;
+use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 
 /// Who came through the door; a handler finds it in the request's extensions.
@@ -36,22 +43,76 @@ impl Visitor {
     }
 }
 
-/// The door to staff routes. Cheap to clone.
-#[derive(Clone)]
-pub struct StaffDoor(Arc<Keys>);
+/// For how long whoever came through a door may stay; a feed ends with it. A handler takes it as an argument.
+#[derive(Clone, Default)]
+pub struct Stay(Hold);
 
-struct Keys {
-    password: Option<SecretString>,
-    api_key: Option<SecretString>,
-    /// A local server without a password is open.
-    open: bool,
+#[derive(Clone, Default)]
+enum Hold {
+    /// Nothing that could end lets them in: the API key, an open door, a route without one.
+    #[default]
+    Nothing,
+    SignIn(Signed),
+    TvLink(CancellationToken),
 }
 
+impl Stay {
+    pub(super) fn by_link(until: CancellationToken) -> Self {
+        Self(Hold::TvLink(until))
+    }
+
+    /// Whether somebody has signed in, and could sign out.
+    pub fn is_signed_in(&self) -> bool {
+        matches!(self.0, Hold::SignIn(_))
+    }
+
+    /// Waits for the end of the stay. While it is waited for, a sign-in counts as used.
+    pub fn ended(&self) -> BoxFuture<'static, ()> {
+        match &self.0 {
+            Hold::Nothing => pending().boxed(),
+            Hold::SignIn(signed) => signed.ended().boxed(),
+            Hold::TvLink(until) => until.clone().cancelled_owned().boxed(),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Stay {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_default())
+    }
+}
+
+/// What opens the door.
+pub struct Keys {
+    /// Who may sign in.
+    pub staff: Staff,
+    /// How long a browser keeps a sign-in.
+    pub staff_session: Duration,
+    /// The programs' key.
+    pub api_key: Option<SecretString>,
+    /// The TV's link, and the address of this server that it begins with; none: the TV's page is for anyone.
+    pub tv: Option<(TvLink, String)>,
+    /// The server is reachable from this machine only, so that without a password the door stands open.
+    pub local: bool,
+    /// How browsers keep what lets them in.
+    pub cookies: Cookies,
+}
+
+/// The door to staff routes, and to the TV's. Cheap to clone.
+#[derive(Clone)]
+pub struct StaffDoor(pub(super) Arc<Keys>);
+
 impl StaffDoor {
-    /// `local`: the server is reachable from this machine only, so that without a password the door stands open.
-    pub fn new(password: Option<SecretString>, api_key: Option<SecretString>, local: bool) -> Self {
-        let open = local && password.is_none();
-        Self(Arc::new(Keys { password, api_key, open }))
+    /// The door that these keys open.
+    pub fn new(keys: Keys) -> Self {
+        Self(Arc::new(keys))
+    }
+
+    /// Whether everybody who reaches this server is staff: nobody signs in, or out.
+    pub fn is_open(&self) -> bool {
+        self.0.local && !self.0.staff.has_password()
     }
 
     /// Puts all routes of a router behind the door.
@@ -66,143 +127,135 @@ impl StaffDoor {
         routes
     }
 
-    fn admits(&self, headers: &HeaderMap) -> Option<Visitor> {
-        self.knows(headers).or(self.0.open.then_some(Visitor::Staff))
+    /// Who sends these headers, if they open the door.
+    pub(super) fn admits(&self, headers: &HeaderMap) -> Option<(Visitor, Stay)> {
+        if self.is_api_key(headers) {
+            return Some((Visitor::Api, Stay::default()));
+        }
+        let signed = self.0.cookies.sent(headers, Cookie::Staff).find_map(|token| self.0.staff.signed(token));
+        let signed = signed.map(|signed| (Visitor::Staff, Stay(Hold::SignIn(signed))));
+        signed.or_else(|| self.is_open().then(|| (Visitor::Staff, Stay::default())))
     }
 
-    fn knows(&self, headers: &HeaderMap) -> Option<Visitor> {
-        let given = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-        let (scheme, credentials) = given.split_once(' ')?;
-        if scheme.eq_ignore_ascii_case("basic") {
-            let decoded = STANDARD.decode(credentials.trim()).unwrap_or_default();
-            let password = decoded.iter().position(|byte| *byte == b':').and_then(|colon| decoded.get(colon + 1..));
-            same(self.0.password.as_ref(), password.unwrap_or_default()).then_some(Visitor::Staff)
-        } else if scheme.eq_ignore_ascii_case("bearer") {
-            same(self.0.api_key.as_ref(), credentials.trim().as_bytes()).then_some(Visitor::Api)
-        } else {
-            None
-        }
+    /// Compares in constant time; nothing is equal to a key that is not set.
+    fn is_api_key(&self, headers: &HeaderMap) -> bool {
+        let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.split_once(' '));
+        let Some((key, (scheme, given))) = self.0.api_key.as_ref().zip(given) else { return false };
+        let is_same = key.expose_secret().as_bytes().ct_eq(given.trim().as_bytes());
+        scheme.eq_ignore_ascii_case("bearer") && bool::from(is_same)
     }
 }
 
 async fn check(State(door): State<StaffDoor>, mut request: Request, next: Next) -> Response {
-    let Some(visitor) = door.admits(request.headers()) else { return WebError::unauthenticated().into_response() };
+    let Some((visitor, stay)) = door.admits(request.headers()) else { return turned_away(&request) };
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
     if changes && visitor == Visitor::Staff && is_cross_site(request.headers(), request.uri()) {
         return WebError::cross_site().into_response();
     }
     request.extensions_mut().insert(visitor);
-    next.run(request).await
+    request.extensions_mut().insert(stay);
+    kept_by_nobody(next.run(request).await)
 }
 
-/// Whether a page of another site has sent this: its browser says so itself, or its origin is not this host.
-fn is_cross_site(headers: &HeaderMap, target: &Uri) -> bool {
-    let value = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    let site = value(HeaderName::from_static("sec-fetch-site"));
-    if site.is_some_and(|site| site.eq_ignore_ascii_case("cross-site") || site.eq_ignore_ascii_case("same-site")) {
-        return true;
+/// To the sign-in and back again, for somebody who looks at a page; 401 for everything else. A wrong key is a wrong key
+/// whatever its program accepts, and counted by its 401.
+pub(super) fn turned_away(request: &Request) -> Response {
+    let is_program = request.headers().contains_key(header::AUTHORIZATION);
+    let accepts = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let looks = matches!(*request.method(), Method::GET | Method::HEAD) && accepts.contains("text/html");
+    if is_program || !looks {
+        return WebError::unauthenticated().into_response();
     }
-    let Some(origin) = value(header::ORIGIN) else { return false };
-    let host = value(header::HOST).or_else(|| target.authority().map(|authority| authority.as_str()));
-    // `null`, the origin of a page that hides where it is from, has no host.
-    match (origin.split_once("://"), host) {
-        (Some((scheme, from)), Some(host)) => !is_same_host(scheme, from, host),
-        _ => true,
-    }
+    let asked = request.uri().path_and_query().map_or("/barista", |asked| asked.as_str());
+    Redirect::to(&format!("/login?next={}", encoded(asked))).into_response()
 }
 
-/// A scheme's own port may be written or left out; a TLS proxy may add it to `Host`.
-fn is_same_host(scheme: &str, from: &str, host: &str) -> bool {
-    let port = if scheme.eq_ignore_ascii_case("https") { ":443" } else { ":80" };
-    let bare = |host: &str| host.strip_suffix(port).unwrap_or(host).to_ascii_lowercase();
-    bare(from) == bare(host)
-}
-
-/// Compares in constant time; nothing is equal to a secret that is not set.
-fn same(secret: Option<&SecretString>, given: &[u8]) -> bool {
-    secret.is_some_and(|secret| bool::from(secret.expose_secret().as_bytes().ct_eq(given)))
+/// What is behind a door stays in no cache, whatever its handler says of it.
+pub(super) fn kept_by_nobody(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::http::HeaderValue;
+    use crate::config::{Config, OrdersConfig};
+    use crate::staff::{Password, Visit};
+    use crate::store::{self, Access};
+    use jiff::Timestamp;
+    use std::net::Ipv4Addr;
 
-    fn door(local: bool, password: Option<&str>, api_key: Option<&str>) -> StaffDoor {
-        StaffDoor::new(password.map(SecretString::from), api_key.map(SecretString::from), local)
+    /// A door, and the folder that its sign-ins are kept in.
+    async fn door(local: bool, password: Option<&str>, api_key: Option<&str>) -> (StaffDoor, tempfile::TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store::open(&OrdersConfig::json(dir.path()), "main", Access::Write).await.unwrap();
+        let config = Config::read(&|name| (name == "DEEPGRAM_API_KEY").then(|| "key".to_owned())).unwrap();
+        let password = password.map(|plain| Password::parse(&SecretString::from(plain)).unwrap());
+        let staff = Staff::open(&config.server, password, store, Timestamp::now).await.unwrap();
+        let door = StaffDoor::new(Keys {
+            staff,
+            staff_session: config.server.staff_session,
+            api_key: api_key.map(SecretString::from),
+            tv: None,
+            local,
+            cookies: Cookies::new(false),
+        });
+        (door, dir)
     }
 
-    fn with(value: &str) -> HeaderMap {
-        HeaderMap::from_iter([(header::AUTHORIZATION, HeaderValue::from_str(value).expect("a header"))])
+    fn with(name: header::HeaderName, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(name, HeaderValue::from_str(value).expect("a header"))])
     }
 
-    #[test]
-    fn the_password_and_the_key_open_and_nothing_else_does() {
-        let door = door(false, Some("pass:word"), Some("key"));
-        let basic = |text: &str| with(&format!("Basic {}", STANDARD.encode(text)));
-        assert_eq!(door.admits(&basic("anyone:pass:word")), Some(Visitor::Staff));
-        assert_eq!(door.admits(&with("Bearer key")), Some(Visitor::Api));
-        assert_eq!(door.admits(&with("bearer  key")), Some(Visitor::Api));
-        for wrong in [basic("anyone:wrong"), basic("pass:word"), basic(""), with("Basic ???"), with("Bearer pass:word")]
-        {
-            assert_eq!(door.admits(&wrong), None, "{wrong:?}");
+    fn visitor(door: &StaffDoor, headers: &HeaderMap) -> Option<Visitor> {
+        door.admits(headers).map(|(visitor, _)| visitor)
+    }
+
+    #[tokio::test]
+    async fn the_sign_in_and_the_key_open_and_nothing_else_does() {
+        let (door, _dir) = door(false, Some("pass:word"), Some("key")).await;
+        let signed = door.0.staff.sign_in("pass:word".into(), Visit::new(Ipv4Addr::LOCALHOST.into())).await;
+        let token = signed.unwrap_or_else(|error| panic!("{error}")).token;
+        let cookie = |text: &str| with(header::COOKIE, text);
+        let bearer = |text: &str| with(header::AUTHORIZATION, text);
+        let own = format!("staff={}", token.expose());
+        assert_eq!(visitor(&door, &cookie(&own)), Some(Visitor::Staff));
+        let tossed = format!("staff={}; {own}", "0".repeat(64));
+        assert_eq!(visitor(&door, &cookie(&tossed)), Some(Visitor::Staff), "another cookie hides none");
+        for key in ["Bearer key", "bearer  key"] {
+            assert_eq!(visitor(&door, &bearer(key)), Some(Visitor::Api));
         }
-        for wrong in ["Bearer", "Bearer ", "key", "Digest key"] {
-            assert_eq!(door.admits(&with(wrong)), None, "{wrong:?}");
-        }
-        assert_eq!(door.admits(&HeaderMap::new()), None);
-    }
-
-    #[test]
-    fn a_secret_that_is_not_set_opens_nothing() {
-        let door = door(false, None, None);
-        for empty in ["Bearer ", "Basic Og==", "Basic "] {
-            assert_eq!(door.admits(&with(empty)), None, "{empty}");
-        }
-    }
-
-    #[test]
-    fn only_a_local_server_without_a_password_stands_open() {
-        let open = door(true, None, Some("key"));
-        assert_eq!(open.admits(&HeaderMap::new()), Some(Visitor::Staff));
-        assert_eq!(open.admits(&with("Bearer key")), Some(Visitor::Api));
-        assert_eq!(open.admits(&with("Bearer wrong")), Some(Visitor::Staff));
-        assert_eq!(door(true, Some("p"), None).admits(&HeaderMap::new()), None);
-        assert_eq!(door(false, None, None).admits(&HeaderMap::new()), None);
-    }
-
-    #[test]
-    fn a_page_of_another_site_is_told_from_our_own() {
-        let is_cross = |pairs: &[(&'static str, &'static str)]| {
-            let pairs =
-                pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
-            is_cross_site(&pairs.collect(), &Uri::from_static("/api/seed"))
-        };
-        for ours in [
-            &[][..],
-            &[("host", "shop.example")],
-            &[("host", "shop.example"), ("sec-fetch-site", "same-origin")],
-            &[("host", "shop.example"), ("sec-fetch-site", "none")],
-            &[("host", "shop.example"), ("origin", "https://shop.example")],
-            &[("host", "shop.example:443"), ("origin", "https://SHOP.example")],
-            &[("host", "localhost:8000"), ("origin", "http://localhost:8000")],
-            &[("host", "[::1]:8000"), ("origin", "http://[::1]:8000")],
+        // The key in the cookie, the cookie as the key, the password in place of either, and what once opened.
+        for wrong in [
+            cookie("staff=key"),
+            cookie("staff=pass:word"),
+            cookie(&format!("__Host-{own}")),
+            cookie(&format!("tv={}", token.expose())),
+            bearer(&format!("Bearer {}", token.expose())),
+            bearer("Bearer pass:word"),
+            bearer("Bearer"),
+            bearer("Bearer "),
+            bearer("key"),
+            bearer("Digest key"),
+            bearer("Basic YW55Ym9keTpwYXNzOndvcmQ="),
+            HeaderMap::new(),
         ] {
-            assert!(!is_cross(ours), "{ours:?}");
+            assert_eq!(visitor(&door, &wrong), None, "{wrong:?}");
         }
-        for theirs in [
-            &[("host", "shop.example"), ("sec-fetch-site", "cross-site")][..],
-            &[("host", "shop.example"), ("sec-fetch-site", "Same-Site")],
-            &[("host", "shop.example"), ("sec-fetch-site", "same-origin"), ("origin", "https://evil.example")],
-            &[("host", "shop.example"), ("origin", "https://shop.example.evil.example")],
-            &[("host", "shop.example"), ("origin", "null")],
-            &[("host", "shop.example"), ("origin", "")],
-            &[("host", "localhost:8000"), ("origin", "http://localhost:3000")],
-            &[("host", "localhost:8000"), ("origin", "http://localhost")],
-            &[("host", "localhost:443"), ("origin", "http://localhost")],
-            &[("origin", "https://shop.example")],
-        ] {
-            assert!(is_cross(theirs), "{theirs:?}");
+    }
+
+    #[tokio::test]
+    async fn only_a_local_server_without_a_password_stands_open() {
+        let (open, _dir) = door(true, None, Some("key")).await;
+        assert!(open.is_open());
+        assert_eq!(visitor(&open, &HeaderMap::new()), Some(Visitor::Staff));
+        assert_eq!(visitor(&open, &with(header::AUTHORIZATION, "Bearer key")), Some(Visitor::Api));
+        assert_eq!(visitor(&open, &with(header::AUTHORIZATION, "Bearer wrong")), Some(Visitor::Staff));
+        for (local, password) in [(true, Some("p")), (false, None)] {
+            let (closed, _dir) = door(local, password, None).await;
+            assert!(!closed.is_open());
+            assert_eq!(visitor(&closed, &HeaderMap::new()), None);
+            assert_eq!(visitor(&closed, &with(header::AUTHORIZATION, "Bearer ")), None, "no key is no empty key");
         }
     }
 }

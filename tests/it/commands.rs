@@ -1,7 +1,7 @@
 //! The program as it is run: each command in a folder of its own, with nothing in its environment but what a test sets.
 
 use crate::harness::program::Program;
-use crate::harness::{PATIENCE, SPEED, caller_of, client};
+use crate::harness::{PATIENCE, SPEED, caller_of, client, sign_in, try_sign_in};
 use bobarista::ordering::order::OrderNumber;
 use bobarista::simulator::{AgentOptions, ClosedBy, Observer, Script, SimulatedAgent, What};
 use serde_json::{Value, json};
@@ -190,11 +190,11 @@ async fn the_env_file_is_read_the_environment_goes_first_and_a_stop_is_prompt() 
     std::fs::write(folder.path().join(".env"), env_file).expect("a file");
     let mut server = Program::new(folder.path(), &[]).set("STAFF_PASSWORD", "of-the-environment").start();
     let address = server.address().await;
-    let ask = |password: &'static str| {
-        client().get(format!("http://{address}/orders.json")).basic_auth("staff", Some(password)).send()
-    };
-    assert_eq!(ask("of-the-file").await.expect("an answer").status(), 401);
-    assert_eq!(ask("of-the-environment").await.expect("an answer").status(), 200);
+    let base = format!("http://{address}");
+    try_sign_in(&base, "of-the-file").await.assert_error(401, "UNAUTHENTICATED");
+    let cookie = sign_in(&base, "of-the-environment").await;
+    let orders = client().get(format!("{base}/orders.json")).header("Cookie", cookie).send().await;
+    assert_eq!(orders.expect("an answer").status(), 200);
 
     let asked = Instant::now();
     server.terminate();

@@ -205,7 +205,8 @@ async fn flood(orders: &OrderService, count: usize, note_bytes: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_screen_that_does_not_read_slows_nobody_and_is_told_to_start_afresh() {
-    let shop = TestShop::open([]).await;
+    // It is not to be cut off before it reads again, however long the orders take.
+    let shop = TestShop::open_adjusted(&[], |app| app.bounded(|bounds| bounds.writing = 2 * PATIENCE)).await;
     // With little room on its side, and events of 32 KiB, the line is full long before the server's memory of events is
     // overwritten.
     let socket = TcpSocket::new_v4().expect("a socket");
@@ -290,13 +291,24 @@ async fn pages_are_served_with_all_they_need_and_run_no_script_of_strangers() {
     }
 }
 
+/// Where the files of a folder, and of those within it, are served.
+fn files_in(folder: &Path, path: &str, found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).expect("the folder") {
+        let entry = entry.expect("an entry");
+        let path = format!("{path}/{}", entry.file_name().to_string_lossy());
+        if entry.path().is_dir() {
+            files_in(&entry.path(), &path, found);
+        } else {
+            found.push(path);
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn static_files_are_what_they_say_and_nothing_else_is_let_in() {
     let shop = TestShop::open([]).await;
     let mut paths = vec!["/".to_owned(), "/orders".to_owned(), "/barista".to_owned()];
-    for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("static")).expect("the folder") {
-        paths.push(format!("/static/{}", entry.expect("an entry").file_name().to_string_lossy()));
-    }
+    files_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("static"), "/static", &mut paths);
     assert!(paths.len() > 10, "{paths:?}");
     for path in paths {
         let (headers, body) = get(&shop.url(&path)).await;
@@ -311,14 +323,16 @@ async fn static_files_are_what_they_say_and_nothing_else_is_let_in() {
         assert_eq!(headers["x-content-type-options"], "nosniff", "{path}");
         assert_eq!(headers["x-frame-options"], "DENY", "{path}");
         let policy = headers["content-security-policy"].to_str().expect("text");
-        assert!(policy.split(';').any(|part| part.trim() == "default-src 'self'"), "{path}: {policy}");
+        let loads = if kind.starts_with("text/html") { "default-src 'self'" } else { "default-src 'none'" };
+        assert!(policy.split(';').any(|part| part.trim() == loads), "{path}: {policy}");
         for hole in ["unsafe-inline", "unsafe-eval", "*", "data:", "http"] {
             assert!(!policy.contains(hole), "{path}: {policy}");
         }
         if kind.starts_with("text/javascript") {
+            let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
             for import in body.lines().filter_map(|line| line.split_once("from \"./")) {
                 let name = import.1.split('"').next().unwrap_or_default();
-                get(&shop.url(&format!("/static/{name}"))).await;
+                get(&shop.url(&format!("{folder}/{name}"))).await;
             }
         }
     }

@@ -5,7 +5,7 @@ use bobarista::simulator::{CallerError, CallerOptions, ClosedBy, Event, Script, 
 use bobarista::twilio::message::MediaFormat;
 use bobarista::twilio::signature;
 use reqwest::StatusCode;
-use reqwest::header::{CONTENT_TYPE, HOST};
+use reqwest::header::{CONTENT_TYPE, COOKIE, HOST};
 use std::time::{Duration, Instant};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -115,7 +115,7 @@ async fn what_twilio_has_not_signed_is_refused_and_what_it_has_becomes_an_order(
     call.assert_flawless();
     assert!(call.report.answer.contains("url=\"wss://voice.example.com/twilio\""), "{}", call.report.answer);
     assert_eq!(call.report.closed_by, ClosedBy::Server);
-    let staff = client().get(shop.url("/orders.json")).basic_auth("staff", Some("open sesame"));
+    let staff = client().get(shop.url("/orders.json")).header(COOKIE, shop.sign_in("open sesame").await);
     let orders: serde_json::Value = staff.send().await.expect("an answer").json().await.expect("JSON");
     assert_eq!(orders[0]["phone"], "+15551234567");
     // The staff's side is theirs alone.

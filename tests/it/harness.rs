@@ -1,6 +1,7 @@
 //! A shop to test: the real server on a free port, a simulated agent, a folder of its own for orders.
 
 mod answer;
+pub(crate) mod browser;
 #[cfg(feature = "dynamodb")]
 pub(crate) mod emulator;
 pub(crate) mod feed;
@@ -12,7 +13,7 @@ mod schema;
 mod twilio;
 pub(crate) mod webhook;
 
-use bobarista::app::Mode;
+use bobarista::app::{App, Mode};
 use bobarista::order_service::{NewOrder, Origin};
 use bobarista::ordering::menu::{Asked, Menu, Said};
 use bobarista::ordering::order::{Channel, Order, OrderNumber};
@@ -24,6 +25,7 @@ use bobarista::simulator::{
     SimulatedShop, Tapped, What,
 };
 use feed::Feed;
+use reqwest::redirect::Policy;
 use secrecy::SecretString;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -31,10 +33,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
+use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinHandle;
 
-pub(crate) use answer::{Answer, TEXTS, basic, shape};
+pub(crate) use answer::{Answer, TEXTS, shape, sign_in, try_sign_in};
 pub(crate) use schema::assert_agent_messages_valid;
 pub(crate) use twilio::{ACCOUNT_SID, AUTH_TOKEN, TwilioApi};
 
@@ -52,6 +55,13 @@ pub(crate) struct TestShop {
     /// Events that a test has waited for; they belong to their call all the same.
     seen: Vec<Event>,
     tapped: UnboundedReceiver<Tapped>,
+}
+
+/// A shop whose server has stopped: its orders, its settings and where it was.
+pub(crate) struct StoppedShop {
+    dir: tempfile::TempDir,
+    settings: HashMap<String, String>,
+    address: SocketAddr,
 }
 
 /// A call that [`TestShop::end_call`] waits for.
@@ -90,21 +100,34 @@ impl TestShop {
         tune: impl FnOnce(&mut AgentOptions),
     ) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        Self::open_in(dir, scripts, settings, mode, tune, Pace::default()).await
+        Self::open_in(dir, scripts, settings, mode, tune, |app| app).await
     }
 
     /// A shop whose deliveries are tried again sooner than usual.
     pub(crate) async fn open_hurried(settings: &[(&str, &str)]) -> Self {
-        let dir = tempfile::tempdir().expect("a temporary folder");
         let pace = Pace { first_wait: Duration::from_millis(10) };
-        Self::open_in(dir, [], settings, Mode::Production, |_| {}, pace).await
+        Self::open_adjusted(settings, |app| app.paced(pace)).await
+    }
+
+    /// A shop whose server is changed by `adjust` before it serves.
+    pub(crate) async fn open_adjusted(settings: &[(&str, &str)], adjust: impl FnOnce(App) -> App) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        Self::open_in(dir, [], settings, Mode::Production, |_| {}, adjust).await
     }
 
     /// Stops this shop and opens one with other settings on the same folder.
     pub(crate) async fn reopen(self, scripts: impl IntoIterator<Item = Script>, settings: &[(&str, &str)]) -> Self {
         let Self { shop, dir, .. } = self;
         shop.close().await.expect("the server stops");
-        Self::open_in(dir, scripts, settings, Mode::Production, |_| {}, Pace::default()).await
+        Self::open_in(dir, scripts, settings, Mode::Production, |_| {}, |app| app).await
+    }
+
+    /// Stops this shop, for a while.
+    pub(crate) async fn stop(self) -> StoppedShop {
+        let Self { shop, dir, settings, .. } = self;
+        let address = shop.address();
+        shop.close().await.expect("the server stops");
+        StoppedShop { dir, settings, address }
     }
 
     async fn open_in(
@@ -113,7 +136,7 @@ impl TestShop {
         settings: &[(&str, &str)],
         mode: Mode,
         tune: impl FnOnce(&mut AgentOptions),
-        pace: Pace,
+        adjust: impl FnOnce(App) -> App,
     ) -> Self {
         let (events_to, events) = unbounded_channel();
         let (tap, tapped) = unbounded_channel();
@@ -124,7 +147,7 @@ impl TestShop {
         let mut map: HashMap<String, String> =
             settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         map.entry("ORDERS_DIR".to_owned()).or_insert_with(|| dir.path().join("orders").display().to_string());
-        let shop = SimulatedShop::open_tuned(agent, |name| map.get(name).cloned(), mode, |app| app.paced(pace));
+        let shop = SimulatedShop::open_tuned(agent, |name| map.get(name).cloned(), mode, adjust);
         let shop = shop.await.expect("a shop");
         Self { shop, dir, settings: map, observer, events, seen: Vec::new(), tapped }
     }
@@ -278,12 +301,52 @@ impl TestShop {
     }
 }
 
-/// An HTTP client that goes straight to the server. It keeps no connections: they would belong to one test's runtime.
+impl StoppedShop {
+    /// Makes an order, the oldest being number 0, so many minutes older than it is.
+    pub(crate) fn age(&self, order: usize, minutes: i64) {
+        let folder = PathBuf::from(&self.settings["ORDERS_DIR"]);
+        let entries =
+            std::fs::read_dir(folder).expect("the orders' folder").map(|entry| entry.expect("an entry").path());
+        let is_order =
+            |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("order_"));
+        let read = |path: PathBuf| {
+            let file: Value = serde_json::from_slice(&std::fs::read(&path).expect("an order's file")).expect("JSON");
+            (path, file)
+        };
+        let mut files: Vec<(PathBuf, Value)> = entries.filter(is_order).map(read).collect();
+        files.sort_by_key(|(_, file)| file["timestamp"].as_str().map(str::to_owned));
+        let (path, mut file) = files.swap_remove(order);
+        let made = file["timestamp"].as_str().expect("a time").parse::<jiff::Timestamp>().expect("a time");
+        let older = made - jiff::SignedDuration::from_mins(minutes);
+        file["created_at"] = older.as_second().into();
+        file["timestamp"] = older.strftime("%Y-%m-%dT%H:%M:%S%.6f+00:00").to_string().into();
+        file["history"][0]["at"] = file["timestamp"].clone();
+        std::fs::write(path, file.to_string()).expect("an order's file is written");
+    }
+
+    /// Opens it again, at its address and with nobody to take calls.
+    pub(crate) async fn open(self) -> TestShop {
+        let Self { dir, settings, address } = self;
+        let agent = SimulatedAgent::start([], AgentOptions::default()).await.expect("a port for the agent");
+        let listener = TcpListener::bind(address).await.expect("nobody else has taken the port");
+        let shop = SimulatedShop::open_on(listener, agent, |name| settings.get(name).cloned(), Mode::Production).await;
+        let ((_, events), (_, tapped)) = (unbounded_channel(), unbounded_channel());
+        let (shop, observer) = (shop.expect("a shop"), Observer::default());
+        TestShop { shop, dir, settings, observer, events, seen: Vec::new(), tapped }
+    }
+}
+
+/// An HTTP client that goes straight to the server, and where it is sent on to only if a test says so. It keeps no
+/// connections: they would belong to one test's runtime.
 pub(crate) fn client() -> reqwest::Client {
     static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
         // Whoever came first has chosen the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).read_timeout(PATIENCE);
+        let builder = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(Policy::none())
+            .pool_max_idle_per_host(0)
+            .read_timeout(PATIENCE);
         builder.build().expect("a client")
     });
     CLIENT.clone()

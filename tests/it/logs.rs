@@ -1,7 +1,7 @@
 //! What the program tells of a call – and what it must never tell: who called, what was said, and any key.
 
 use crate::harness::program::Program;
-use crate::harness::{PATIENCE, SPEED, client};
+use crate::harness::{PATIENCE, SPEED, client, sign_in, try_sign_in};
 use bobarista::ordering::menu::Menu;
 use bobarista::simulator::script::Step;
 use bobarista::simulator::{
@@ -48,16 +48,20 @@ async fn a_call(level: &str, format: &str, texts: &[(&str, &str)]) -> Told {
     for (name, value) in texts {
         server = server.set(name, value);
     }
-    let mut server = server.set("LOG_LEVEL", level).set("LOG_FORMAT", format).start();
+    // Staff may read along; the log may not.
+    let mut server = server.set("CALL_TRANSCRIPTS", "true").set("LOG_LEVEL", level).set("LOG_FORMAT", format).start();
     let address = server.address().await;
     let report = talk(address, observer).await;
 
     let orders = client().get(format!("http://{address}/orders.json")).bearer_auth("hush-api-key").send().await;
     let orders: Value = orders.expect("an answer").json().await.expect("JSON");
     let order_number = orders[0]["order_number"].as_str().unwrap_or_else(|| panic!("no order: {orders}")).to_owned();
+    let base = format!("http://{address}");
+    try_sign_in(&base, "hush-wrong-password").await.assert_error(401, "UNAUTHENTICATED");
+    let cookie = sign_in(&base, "hush-staff-password").await;
     for path in [format!("/api/orders/{order_number}/done"), "/api/orders/1/done".to_owned()] {
         let url = format!("http://{address}{path}");
-        client().post(url).basic_auth("staff", Some("hush-staff-password")).send().await.expect("an answer");
+        client().post(url).header("Cookie", &cookie).send().await.expect("an answer");
     }
     // A stranger's webhook, which the log is to tell of as well.
     let form = [("CallSid", "CA00"), ("From", "+15551234567"), ("Body", "hush-words")];

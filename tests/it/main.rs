@@ -5,13 +5,16 @@
 
 mod api_v1;
 mod architecture;
+mod browser;
 mod calls;
 mod commands;
 mod commands_orders;
+mod console;
 mod crash;
 mod dashboards;
 mod deliveries;
 mod door;
+mod edge;
 mod faults;
 mod faults_disk;
 mod harness;
@@ -20,4 +23,5 @@ mod orders_api;
 mod outbox;
 mod settings;
 mod shop;
+mod sign_in;
 mod texts;

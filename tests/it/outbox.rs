@@ -352,7 +352,14 @@ async fn what_the_carrier_reports_is_known_by_its_signature_and_shown() {
     assert_eq!(outcomes(&failed), ["sent", "it did not arrive: undelivered, error 30003"]);
     let page = client().get(shop.url("/api/v1/deliveries/failed")).header(HOST, "voice.example.com");
     assert_eq!(page.try_clone().expect("no body").send().await.expect("an answer").status(), StatusCode::UNAUTHORIZED);
-    let page: Value = page.basic_auth("", Some("sesame")).send().await.expect("an answer").json().await.expect("JSON");
+    let page: Value = page
+        .header("Cookie", shop.sign_in("sesame").await)
+        .send()
+        .await
+        .expect("an answer")
+        .json()
+        .await
+        .expect("JSON");
     let shown = &page["deliveries"][0]["delivery"];
     assert_eq!((&shown["to"], &shown["reason"]), (&json!(PHONE), &failed["reason"]));
 }

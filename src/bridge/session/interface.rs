@@ -24,6 +24,8 @@ pub struct SessionSettings {
     pub hangup_delay: Duration,
     /// The longest call.
     pub max_duration: Duration,
+    /// Whether somebody may want to read what is said; see [`Output::Said`].
+    pub transcribed: bool,
 }
 
 /// What happened.
@@ -64,6 +66,25 @@ pub enum Leg {
     Agent,
 }
 
+/// One of the two who talk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaker {
+    /// Whoever called.
+    Caller,
+    /// The agent.
+    Agent,
+}
+
+impl Speaker {
+    /// The name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Caller => "caller",
+            Self::Agent => "agent",
+        }
+    }
+}
+
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
@@ -79,6 +100,8 @@ pub enum Output {
     AgentAudio(Vec<u8>),
     /// Run a tool.
     RunTool(ToolRequest),
+    /// Tell whoever reads along that this was said.
+    Said(Speaker, String),
     /// Close both legs; nothing follows.
     End(EndReason),
 }

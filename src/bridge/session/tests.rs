@@ -24,6 +24,7 @@ fn settings(audio: AgentAudio) -> SessionSettings {
         closing_phrase: Some("Goodbye!".to_owned()),
         hangup_delay: ms(300),
         max_duration: Duration::from_secs(900),
+        transcribed: false,
     }
 }
 
@@ -789,4 +790,22 @@ fn the_agent_is_told_of_the_shop_once_and_not_before_it_listens() {
     call.give(Input::AgentConnected);
     call.agent(AgentMessage::Welcome { request_id: "r".to_owned() });
     assert!(call.agent(AgentMessage::SettingsApplied).is_empty());
+}
+
+#[test]
+fn what_is_said_is_told_only_where_somebody_may_read_it() {
+    let mut call = Call::live();
+    assert_eq!(call.caller_says("Hi."), []);
+    assert_eq!(call.says("Hey!"), []);
+    call.session.settings.transcribed = true;
+    assert_eq!(call.caller_says("A taro."), [Output::Said(Speaker::Caller, "A taro.".to_owned())]);
+    assert_eq!(call.says("Sure!"), [Output::Said(Speaker::Agent, "Sure!".to_owned())]);
+    let role = Role::Other("system".to_owned());
+    let aside = AgentMessage::ConversationText { role, content: "You are a barista.".to_owned() };
+    assert_eq!(call.agent(aside), []);
+    call.says("Goodbye!");
+    call.speech(500);
+    call.audio_done();
+    call.mark_returns("reply-1");
+    assert_eq!(ended(&call.wait(ms(29_000))), Some(EndReason::Goodbye), "it ends the call all the same");
 }

@@ -152,3 +152,35 @@ async fn a_state_that_is_none_of_ours_does_not_keep_the_shop_closed() {
     let state = keeper.change(sold_out(&["boba"])).await.unwrap();
     assert_eq!(state.sold_out, names(&["boba"]));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_switch_is_of_one_option_whatever_others_say_of_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = json(dir.path()).await;
+    let (one, _) = keeper(&store, now()).await;
+    let (other, _) = keeper(&store, now()).await;
+    let options = ["boba", "egg pudding", "crystal agar boba", "vanilla cream", "taro milk tea", "black milk tea"];
+    one.change(sold_out(&options[..3])).await.unwrap();
+    let names_of = options.map(SoldOut::from);
+    let switches = names_of.iter().enumerate().map(|(n, name)| {
+        let keeper = if n % 2 == 0 { &one } else { &other };
+        // What was sold out is there again, and the other way round.
+        keeper.switch(name, n >= 3)
+    });
+    let (switched, paused) =
+        futures_util::join!(futures_util::future::join_all(switches), other.change(pause(Some(Paused::UntilResumed))));
+    switched.into_iter().for_each(|switched| drop(switched.unwrap()));
+    paused.unwrap();
+    let kept: ShopState = serde_json::from_value(store.state(KIND, KEY).await.unwrap().unwrap().value).unwrap();
+    assert_eq!(kept, ShopState { paused: Some(Paused::UntilResumed), sold_out: names(&options[3..]) });
+
+    let state = one.switch(&SoldOut::from("toppings:boba"), true).await.unwrap();
+    assert!(state.sold_out.contains(&SoldOut::from("boba")), "as the menu spells it");
+    assert_eq!(one.switch(&SoldOut::from("boba"), true).await.unwrap(), state, "twice is once");
+    let state = one.switch(&SoldOut::from("toppings:boba"), false).await.unwrap();
+    assert_eq!(state, kept);
+    for sold_out in [true, false] {
+        let refused = one.switch(&SoldOut::from("oolong"), sold_out).await;
+        assert!(matches!(refused, Err(KeepError::State(StateError::Unknown { .. }))), "{refused:?}");
+    }
+}

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::ordering::order::HistoryEntry;
-use crate::store::{AuditEntry, Query, Reply, Tombstone, Tried};
-use proptest::collection::vec;
+use crate::store::{AuditEntry, Marks, Query, Reply, Tombstone, Tried};
+use proptest::collection::{btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -451,6 +451,7 @@ fn anything() -> impl Strategy<Value = Record> {
         vec(answers(), 0..3),
         vec(deliveries(), 0..4),
         vec(audits(), 0..3),
+        (btree_set(0_usize..12, 0..4), option::of(instants())).prop_map(|(made, rushed_at)| Marks { made, rushed_at }),
     );
     (customer, order, times, rest).prop_map(|(customer, order, times, rest)| {
         let draft = Draft { at: times.0, ready_at: times.2, ..Draft::default() };
@@ -464,6 +465,7 @@ fn anything() -> impl Strategy<Value = Record> {
         into.updated_at = times.1;
         (record.fingerprint, record.fingerprint_at, record.answers) = (rest.0, rest.1, rest.2);
         (record.deliveries, record.audit, record.erased_at) = (rest.3, rest.4, times.3);
+        record.marks = rest.5;
         record
     })
 }

@@ -37,7 +37,9 @@ fn is_json(headers: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::web::client::Clients;
     use crate::web::finish;
+    use crate::web::limits::Limits;
     use axum::Router;
     use axum::body::Body;
     use axum::http::{HeaderValue, StatusCode};
@@ -46,7 +48,9 @@ mod tests {
     use tower::ServiceExt as _;
 
     async fn answer(kind: &str, body: Body) -> (StatusCode, String) {
-        let routes = finish(Router::new().route("/", post(async |_: JsonBody| "read")), false);
+        let clients = Clients::new(&[], false);
+        let limits = Limits::new(clients.clone(), 50);
+        let routes = finish(Router::new().route("/", post(async |_: JsonBody| "read")), clients, limits);
         let request = Request::post("/").header("Content-Type", kind).body(body).unwrap();
         let response = routes.oneshot(request).await.unwrap();
         let status = response.status();

@@ -3,7 +3,6 @@
 //! A key is looked up before the order is checked: what was answered then is answered again, even if the menu has changed
 //! or the order is gone. Nothing is kept of what was refused, so that it can be mended and sent with the same key.
 
-use super::asking::Asking;
 use super::body::JsonBody;
 use super::headers::{IDEMPOTENCY_REPLAYED, IdempotencyKey, etag};
 use super::request::{Counter, CreateOrder, Draft};
@@ -11,6 +10,7 @@ use crate::order_service::{Answer, Created, Idempotency, NewOrder, OrderError, O
 use crate::ordering::Order;
 use crate::ordering::phone_number::Region;
 use crate::shop::Shop;
+use crate::web::asking::Asking;
 use crate::web::error::WebError;
 use axum::Json;
 use axum::extract::State;

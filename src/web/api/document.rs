@@ -37,13 +37,13 @@ pub(in crate::web) fn behind_the_door(described: &mut OpenApi) {
             &mut path.trace,
         ];
         for operation in operations.into_iter().flatten() {
-            let keys = [PASSWORD, API_KEY].map(|key| SecurityRequirement::new(key, [] as [&str; 0]));
+            let keys = [SIGN_IN, API_KEY].map(|key| SecurityRequirement::new(key, [] as [&str; 0]));
             operation.security = Some(keys.to_vec());
         }
     }
 }
 
-const PASSWORD: &str = "staffPassword";
+const SIGN_IN: &str = "staffSignIn";
 const API_KEY: &str = "apiKey";
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
@@ -51,7 +51,7 @@ const ABOUT: &str = "\
 Orders of one shop. Amounts are numbers with at most two decimals, computed in whole cents; times are UTC.\n\n\
 Every answer carries `X-Correlation-ID`, which the logs have as well; send your own to have it used. Errors are JSON \
 with a `code` to act on and a sentence to read; with `Accept: application/problem+json` they follow RFC 9457.\n\n\
-A browser is let in by the staff password, a program by the API key as a bearer token.";
+A browser is let in by signing in at `/login`, a program by the API key as a bearer token.";
 
 /// The whole document.
 fn complete(described: OpenApi, menu: &Menu, shop_id: &str) -> Value {
@@ -83,7 +83,12 @@ fn complete(described: OpenApi, menu: &Menu, shop_id: &str) -> Value {
                 },
             },
             "securitySchemes": {
-                PASSWORD: {"type": "http", "scheme": "basic", "description": "Any user name, and the staff password."},
+                SIGN_IN: {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": "__Host-staff",
+                    "description": "The cookie that a browser is given at `/login`; without https its name is `staff`.",
+                },
                 API_KEY: {"type": "http", "scheme": "bearer", "description": "The API key."},
             },
         },
@@ -108,6 +113,7 @@ fn complete_operation(method: &str, operation: &mut Value) {
         (ErrorCode::Validation, has_body || has_more),
         (ErrorCode::Unauthenticated, guarded),
         (ErrorCode::Forbidden, guarded && method != "get"),
+        (ErrorCode::RequestTimeout, has_body),
         (ErrorCode::PayloadTooLarge, has_body),
         (ErrorCode::UnsupportedMediaType, has_body),
         (ErrorCode::MisdirectedRequest, true),
@@ -138,7 +144,7 @@ fn complete_error(status: &str, response: &mut Value) {
     response["content"] = json!({"application/json": schema("Error"), "application/problem+json": schema("Problem")});
     let mut headers = Map::new();
     if codes().any(|code| code == ErrorCode::Unauthenticated) {
-        let description = "How to sign in.";
+        let description = "How a program is let in.";
         headers
             .insert("WWW-Authenticate".to_owned(), json!({"description": description, "schema": {"type": "string"}}));
     }
@@ -173,8 +179,8 @@ mod tests {
         let operation = &document["paths"]["/tea/{cup}"]["post"];
         assert_eq!(operation["requestBody"]["required"], true);
         let told: Vec<&String> = operation["responses"].as_object().unwrap().keys().collect();
-        assert_eq!(told, ["204", "400", "401", "403", "404", "413", "415", "421", "503"]);
-        assert_eq!(operation["security"], json!([{"staffPassword": []}, {"apiKey": []}]));
+        assert_eq!(told, ["204", "400", "401", "403", "404", "408", "413", "415", "421", "503"]);
+        assert_eq!(operation["security"], json!([{"staffSignIn": []}, {"apiKey": []}]));
         for (status, response) in operation["responses"].as_object().unwrap() {
             assert!(response["headers"]["X-Correlation-ID"].is_object(), "{status}");
             assert!(!response["description"].as_str().unwrap().is_empty(), "{status}");

@@ -2,7 +2,6 @@
 //!
 //! A change names the version that it changes (`If-Match`), so that nobody overwrites what they have not seen.
 
-use super::asking::{Asking, Named, no_such_order};
 use super::body::JsonBody;
 use super::create::{self, Desk};
 use super::headers::{IfMatch, etag};
@@ -11,6 +10,7 @@ use super::request::{Patch, StatusChange};
 use super::summary::summary;
 use crate::order_service::{self, OrderError, OrderService};
 use crate::ordering::order::{Order, OrderId};
+use crate::web::asking::{Asking, Named, no_such_order};
 use crate::web::error::WebError;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;

@@ -1,8 +1,8 @@
 //! Who is let in, to every route that the description names, and which methods each takes.
 
 use super::*;
-use crate::harness::{basic, raw};
-use reqwest::header::AUTHORIZATION;
+use crate::harness::raw;
+use reqwest::header::COOKIE;
 
 /// Every operation: method, path with something in its holes, whether it is guarded.
 fn operations(document: &Value) -> Vec<(Method, String, bool)> {
@@ -30,13 +30,13 @@ async fn every_guarded_route_asks_for_a_key_and_refuses_other_sites() {
     let operations = operations(&shop.json("/api/openapi.json").await);
     let guarded: Vec<_> = operations.iter().filter(|(_, _, guarded)| *guarded).collect();
     assert!(guarded.len() >= 21 && guarded.iter().filter(|(_, path, _)| path.starts_with("/api/v1")).count() >= 17);
+    let cookie = shop.sign_in("sesame").await;
     for (method, path, _) in &guarded {
         let request = || with_body(client().request(method.clone(), shop.url(path)), &json!({}));
         Answer::to(request()).await.assert_error(401, "UNAUTHENTICATED");
         Answer::to(request().bearer_auth("wrong")).await.assert_error(401, "UNAUTHENTICATED");
         if method != Method::GET {
-            let theirs =
-                request().header(AUTHORIZATION, basic("staff", "sesame")).header("Origin", "https://evil.example");
+            let theirs = request().header(COOKIE, &cookie).header("Origin", "https://evil.example");
             Answer::to(theirs).await.assert_error(403, "FORBIDDEN");
         }
     }
@@ -56,7 +56,7 @@ async fn programs_and_staff_are_told_apart_in_the_history() {
     let order = Answer::to(create.header("Origin", "https://till.example")).await.json();
     assert_eq!(order["history"][0]["by"], "api", "a program is no page of another site");
     let status = with_body(shop.v1(Method::POST, &path_of(&order, "/status")), &json!({"status": "preparing"}));
-    let status = status.header(IF_MATCH, "\"1\"").header(AUTHORIZATION, basic("ada", "sesame"));
+    let status = status.header(IF_MATCH, "\"1\"").header(COOKIE, shop.sign_in("sesame").await);
     assert_eq!(Answer::to(status).await.json()["history"][1]["by"], "staff");
 }
 

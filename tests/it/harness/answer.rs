@@ -1,7 +1,7 @@
 //! What a program gets over HTTP: an answer read to its end, errors in the contract's words, the description's shapes.
 
 use super::{TestShop, client};
-use reqwest::header::HeaderMap;
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -14,6 +14,7 @@ pub(crate) const TEXTS: [(&str, &str); 4] = [
 ];
 
 /// An answer, read to its end.
+#[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
@@ -27,8 +28,24 @@ impl Answer {
         Self { status, headers, text: answer.text().await.expect("text") }
     }
 
+    /// The beginning of an answer that does not end; what is refused is read to its end.
+    pub(crate) async fn head(request: reqwest::RequestBuilder) -> Result<reqwest::Response, Self> {
+        let answer = request.send().await.expect("an answer");
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        Err(Self { status, headers, text: answer.text().await.expect("text") })
+    }
+
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+
+    /// The cookie that it sets, as the browser sends it back.
+    pub(crate) fn cookie(&self) -> String {
+        let set = self.headers["set-cookie"].to_str().expect("text");
+        set.split(';').next().expect("a pair").to_owned()
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -59,6 +76,11 @@ impl TestShop {
         Answer::to(client().request(method, self.url(path))).await
     }
 
+    /// As [`sign_in`].
+    pub(crate) async fn sign_in(&self, password: &str) -> String {
+        sign_in(&self.shop.base(), password).await
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.ask(Method::GET, path).await
     }
@@ -68,10 +90,17 @@ impl TestShop {
     }
 }
 
-/// HTTP Basic.
-pub(crate) fn basic(user: &str, password: &str) -> String {
-    use base64::Engine as _;
-    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}")))
+/// Tries to sign in with this password, as the console does.
+pub(crate) async fn try_sign_in(base: &str, password: &str) -> Answer {
+    let request = client().post(format!("{base}/login")).header(CONTENT_TYPE, "application/json");
+    Answer::to(request.body(json!({"password": password}).to_string())).await
+}
+
+/// Signs staff in, and returns what to send as `Cookie` from then on.
+pub(crate) async fn sign_in(base: &str, password: &str) -> String {
+    let answer = try_sign_in(base, password).await;
+    assert_eq!((answer.status, answer.json()), (StatusCode::OK, json!({"ok": true})));
+    answer.cookie()
 }
 
 /// The description's shapes with their references to each other, to hold answers against one of them.

@@ -1,6 +1,7 @@
 //! The shapes in the API's description. What can be asked for comes from the menu; what is answered does not, because an
 //! order keeps its words when the menu changes.
 
+mod console;
 mod deliveries;
 mod shop;
 
@@ -98,10 +99,9 @@ pub(super) fn all(menu: &Menu, shop_id: &str) -> Value {
         "Error": error(),
         "Problem": problem(),
     });
-    schemas
-        .as_object_mut()
-        .into_iter()
-        .for_each(|schemas| schemas.extend(shop::all(menu).into_iter().chain(deliveries::all())));
+    schemas.as_object_mut().into_iter().for_each(|schemas| {
+        schemas.extend(shop::all(menu).into_iter().chain(deliveries::all()).chain(console::all(menu)))
+    });
     schemas
 }
 

@@ -17,8 +17,13 @@ pub(super) fn all() -> Map<String, Value> {
     let schemas = json!({
         "FailedDeliveries": object(
             "What was given up.",
-            json!({"deliveries": {"description": "Those of the newest orders first.", "type": "array", "items": given_up}}),
+            json!({"deliveries": {
+                "description": "Those of the newest orders first.",
+                "type": "array",
+                "items": reference("FailedDelivery"),
+            }}),
         ),
+        "FailedDelivery": given_up,
         "GivenUp": object(
             "A delivery that was given up.",
             json!({

@@ -39,7 +39,7 @@ pub(super) fn all(menu: &Menu) -> Map<String, Value> {
 }
 
 /// When a pause ends, on the wire; `others`: what may stand there beside a pause.
-fn paused_until(others: &[Value]) -> Value {
+pub(super) fn paused_until(others: &[Value]) -> Value {
     let pauses = [json!({"type": "string", "format": "date-time"}), json!({"const": "resumed"})];
     let any = [&pauses[..], others].concat();
     json!({
@@ -63,10 +63,14 @@ fn shop() -> Value {
     shop
 }
 
-fn shop_patch(menu: &Menu) -> Value {
-    // Names that one field alone has: any menu's other names have to be looked up in the refusal.
+/// Names that one field alone has: any menu's other names have to be looked up in the refusal.
+pub(super) fn unique_names(menu: &Menu) -> Vec<String> {
     let names = || menu.fields().iter().flat_map(|field| field.option_names());
-    let unique: Vec<String> = names().filter(|name| names().filter(|other| other == name).count() == 1).collect();
+    names().filter(|name| names().filter(|other| other == name).count() == 1).collect()
+}
+
+fn shop_patch(menu: &Menu) -> Value {
+    let unique = unique_names(menu);
     let example = unique.first().cloned();
     let properties = json!({
         "paused_until": paused_until(&[json!({"type": "null"})]),
