@@ -221,13 +221,18 @@ impl Window {
         answer.unwrap_or_else(|error| panic!("{method}: {error}"))
     }
 
-    /// Writes what is seen to `target/screenshots/{name}.png`, once nothing moves any more.
-    pub(crate) async fn picture(&self, name: &str) {
+    /// Waits until nothing moves any more, but for what always does: what fades in is pale for a moment.
+    async fn settle(&self) {
         let settled = "Promise.race([
             Promise.all(document.getAnimations().map((one) => one.finished.catch(() => {}))),
             new Promise((resolve) => setTimeout(resolve, 2000)),
         ]).then(() => true)";
         self.look(settled, &[]).await;
+    }
+
+    /// Writes what is seen to `target/screenshots/{name}.png`, once nothing moves any more.
+    pub(crate) async fn picture(&self, name: &str) {
+        self.settle().await;
         let shot = self.tools("Page.captureScreenshot", json!({"format": "png"})).await;
         let png = base64::engine::general_purpose::STANDARD.decode(shot["data"].as_str().expect("a picture"));
         let folder = in_repository("target/screenshots");
@@ -243,6 +248,7 @@ impl Window {
 
     /// What axe-core finds on the page and calls serious or critical.
     pub(crate) async fn faults(&self) -> Vec<String> {
+        self.settle().await;
         let axe = std::fs::read_to_string(in_repository(AXE));
         let axe = axe.unwrap_or_else(|error| panic!("{AXE} cannot be read ({error}); tests/run fetches it"));
         self.tools("Runtime.evaluate", json!({"expression": axe})).await;
