@@ -1,4 +1,5 @@
 use super::*;
+use secrecy::ExposeSecret as _;
 use std::collections::HashMap;
 
 fn read(settings: &[(&str, &str)]) -> Result<Config, ConfigError> {
