@@ -115,6 +115,17 @@ pub enum Kind {
     },
 }
 
+impl Kind {
+    /// As programs and pages are told: `base`, `one` or `many`.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Base => "base",
+            Self::One { .. } => "one",
+            Self::Many { .. } => "many",
+        }
+    }
+}
+
 /// Something that can be chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MenuOption {

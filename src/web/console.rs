@@ -192,11 +192,7 @@ fn menu(keeper: &ShopKeeper, state: &ShopState) -> Vec<Value> {
         Some(json!({"name": option.name, "id": id, "sold_out": sold_out, "lacking": !stock.has(field, option)}))
     };
     let field = |field: &Field| {
-        let kind = match field.kind {
-            Kind::Base => "base",
-            Kind::One { .. } => "one",
-            Kind::Many { .. } => "many",
-        };
+        let kind = field.kind.as_str();
         let default = match field.kind {
             Kind::One { default } => field.options.get(default).map(|option| option.name.as_str()),
             Kind::Base | Kind::Many { .. } => None,

@@ -8,6 +8,7 @@ use super::error::{ErrorCode, WebError};
 use super::pages;
 use super::site::{encoded, is_cross_site, own_path};
 use super::staff::StaffDoor;
+use crate::rates::Seldom;
 use crate::staff::{SignInError, TooMany, Visit, Welcome};
 use axum::extract::rejection::{FormRejection, JsonRejection};
 use axum::extract::{DefaultBodyLimit, Form, FromRequest as _, Query, Request, State};
@@ -18,7 +19,7 @@ use axum::{Json, Router};
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 use serde_json::json;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Room for the longest password that anybody types.
 const MAX_BODY_BYTES: usize = 4 << 10;
@@ -26,6 +27,9 @@ const MAX_BODY_BYTES: usize = 4 << 10;
 const DEVICE_KEPT: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Where staff go who have not said where to.
 const CONSOLE: &str = "/barista";
+
+/// Told seldom: whoever is over the limit may go on asking.
+static TOO_MANY: Seldom = Seldom::new();
 
 /// `GET` and `POST /login`, `POST /logout`.
 pub fn router(door: &StaffDoor) -> Router {
@@ -95,7 +99,11 @@ async fn sign_in(
         Err(error) => {
             match &error {
                 SignInError::Wrong => tracing::warn!(client.address = %from, "a wrong staff password was given"),
-                SignInError::TooMany(_) => tracing::warn!(client.address = %from, "too many try to sign in"),
+                SignInError::TooMany(_) => {
+                    if let Some(count) = TOO_MANY.once_more(Instant::now()) {
+                        tracing::warn!(client.address = %from, count, "too many try to sign in");
+                    }
+                }
                 SignInError::NotKept(cause) => tracing::error!("a sign-in cannot be kept: {cause}"),
             }
             manner.refusal(&error, next.as_deref())

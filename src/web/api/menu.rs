@@ -55,11 +55,7 @@ fn closed_days(week: &Week) -> Vec<String> {
 }
 
 fn field(field: &Field, stock: &Stock) -> Value {
-    let kind = match field.kind {
-        Kind::Base => "base",
-        Kind::One { .. } => "one",
-        Kind::Many { .. } => "many",
-    };
+    let kind = field.kind.as_str();
     let default = match &field.kind {
         Kind::Base => Value::Null,
         Kind::One { default } => field.options.get(*default).map(|option| option.name.as_str()).into(),
