@@ -13,7 +13,8 @@ const SETTLE_MS = 400;
 
 /**
  * The bars. `root` is their element. `offer(words, back, ms, holds)` says what was done and gives `ms` to call `back()`,
- * for as long as `holds()`; `notice(words)` says something for a while; `takeBack()` undoes the last thing done, and answers whether there was one.
+ * for as long as `holds()`; `notice(words)` says something for a while; `takeBack()` undoes the last thing done, and answers
+ * whether there was one.
  */
 export function bars() {
   let pile = [];
