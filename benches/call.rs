@@ -1,115 +1,154 @@
-//! What one call costs: CPU time a call-second and resident memory a call, beside a bare relay of the same two sockets
-//! that converts nothing, in the same run.
+//! What one call costs, and how late its sound is, beside a bare relay of the same two sockets that converts nothing, in
+//! the same run.
 //!
-//! `cargo bench --bench call` (`-- --calls 100 --seconds 10`). Server and relay run in processes of their own, so that
-//! their costs are theirs alone; the load – callers that send and hear a frame every 20 ms – runs in this one. Without
-//! `--bench` (under `cargo test`) a few calls show that it all works.
+//! `cargo bench --bench call` (`-- --calls 50,500 --seconds 10 --rounds 2`). Server and relay run in processes of their own,
+//! so that their costs are theirs alone; the load is the one that `bobarista load` puts on. Beside each figure stands its
+//! limit, and a limit that is missed is told by the status, too. Without `--bench` (under `cargo test`) a few calls show that
+//! it all works, and nothing is held to a limit.
 
-#[path = "call/peers.rs"]
-mod peers;
-#[path = "call/process.rs"]
-mod process;
 #[path = "call/relay.rs"]
 mod relay;
 
-use peers::{AgentKind, Load, PhoneKind};
-use process::{Child, Cost};
-use std::net::SocketAddr;
+use bobarista::deepgram::settings::AgentAudio;
+use bobarista::simulator::load::{Delays, Door, Judged, Load, Plan, Report, Served, Verdict};
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::process::ExitCode;
 use std::time::Duration;
 
-/// Which audio is on the agent leg.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Audio {
-    Linear16,
-    Mulaw,
-}
+/// Processor time of a call, in that of the relay.
+const RATIO_MULAW: f64 = 1.25;
+const RATIO_LINEAR16: f64 = 1.6;
+/// What a call may cost with most calls at once, in what it costs with fewest: it is to stay the same.
+const GROWTH: f64 = 1.1;
 
-impl Audio {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Linear16 => "linear16",
-            Self::Mulaw => "mulaw",
-        }
-    }
-
-    /// Agent speech of 20 ms.
-    fn chunk_bytes(self) -> usize {
-        match self {
-            Self::Linear16 => 960,
-            Self::Mulaw => 160,
-        }
-    }
-}
-
-fn main() {
+fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     if let [command, agent] = &arguments[..]
         && command == "--relay"
     {
         runtime.block_on(relay::run(agent.parse().expect("the agent's address")));
-        return;
+        return ExitCode::SUCCESS;
     }
     let measured = arguments.iter().any(|argument| argument == "--bench");
-    let number = |name: &str, default: u64| {
+    let option = |name: &str, full: &str, short: &str| {
         let at = arguments.iter().position(|argument| argument == name);
-        at.map_or(default, |at| arguments[at + 1].parse().expect("a number"))
+        let default = if measured { full } else { short };
+        at.map_or(default, |at| arguments.get(at + 1).expect("a value")).to_owned()
     };
-    let calls = number("--calls", if measured { 100 } else { 3 }) as usize;
-    let seconds = number("--seconds", if measured { 10 } else { 1 });
-    let rounds = number("--rounds", if measured { 2 } else { 1 });
-    runtime.block_on(compare(calls, Duration::from_secs(seconds), rounds));
+    let number = |text: String| text.parse::<u32>().expect("a number");
+    let calls = option("--calls", "50,500", "3").split(',').map(|calls| number(calls.to_owned())).collect::<Vec<_>>();
+    let seconds = number(option("--seconds", "10", "1"));
+    let rounds = number(option("--rounds", "2", "1"));
+    let rate = number(option("--rate", "20", "50")).into();
+    let audios = match option("--audio", "both", "both").as_str() {
+        "mulaw" => vec![AgentAudio::Mulaw],
+        "linear16" => vec![AgentAudio::Linear16],
+        _ => vec![AgentAudio::Mulaw, AgentAudio::Linear16],
+    };
+    let time = Duration::from_secs(seconds.into());
+    println!(
+        "{seconds} s, a frame every 20 ms each way, {rate} new calls a second; the better of {rounds} rounds each\n"
+    );
+    println!(
+        "{:<8} {:>5} {:<6} {:>10} {:>6} {:>9} {:>13} {:>13} {:>13} {:>13} {:>6}",
+        "audio", "calls", "", "ms/call-s", "ratio", "KiB/call", "up p50/p99", "down p50/p99", "clear", "set-up", "lost"
+    );
+    let mut all_met = true;
+    let mut judge = |what: &str, judged: Judged| {
+        if measured {
+            println!("{what:>35}   {judged}");
+            all_met &= judged.is_met();
+        }
+    };
+    for audio in audios {
+        let mut costs = Vec::new();
+        for calls in &calls {
+            let plan = Plan { calls: *calls as usize, time, rate, audio };
+            let (mut relay, mut ours): (Vec<Report>, Vec<Report>) = Default::default();
+            for _ in 0..rounds {
+                relay.push(runtime.block_on(measure_relay(plan)));
+                ours.push(runtime.block_on(measure_ours(plan)));
+            }
+            let (relay, ours) = (Best::of(&relay), Best::of(&ours));
+            relay.print("relay", None);
+            ours.print("ours", Some(relay.cpu_ms));
+            let ratio = if audio == AgentAudio::Mulaw { RATIO_MULAW } else { RATIO_LINEAR16 };
+            judge("CPU in the relay's", Judged::new(ours.cpu_ms / relay.cpu_ms, ratio));
+            ours.verdict().each().for_each(|(what, judged)| judge(what, judged));
+            costs.push((*calls, ours.cpu_ms));
+        }
+        costs.sort_unstable_by_key(|(calls, _)| *calls);
+        if let [(fewest, least), .., (most, cost)] = costs[..] {
+            judge(&format!("CPU of one of {most} in that of {fewest}"), Judged::new(cost / least, GROWTH));
+        }
+    }
+    if all_met { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-async fn compare(calls: usize, time: Duration, rounds: u64) {
-    println!(
-        "{calls} calls for {} s, full duplex, a frame every 20 ms each way; the better of {rounds}",
-        time.as_secs()
-    );
-    println!(
-        "{:<10} {:>18} {:>18} {:>7} {:>14} {:>14}",
-        "audio", "relay ms/call-s", "ours ms/call-s", "ratio", "relay KiB/call", "ours KiB/call"
-    );
-    for audio in [Audio::Linear16, Audio::Mulaw] {
-        let (mut relay, mut ours) = (Cost::WORST, Cost::WORST);
-        for _ in 0..rounds {
-            relay = relay.better_of(measure_relay(audio, calls, time).await);
-            ours = ours.better_of(measure_ours(audio, calls, time).await);
+async fn measure_relay(plan: Plan) -> Report {
+    let load = Load::new(plan, (Ipv4Addr::LOCALHOST, 0).into()).await.expect("a port");
+    let this = std::env::current_exe().expect("this program");
+    let agent = load.agent().to_string();
+    let mut relay = Served::start(&this, &["--relay", &agent], &[], &std::env::temp_dir()).expect("a process");
+    let address = relay.first_line().expect("a line").parse().expect("the relay says where it listens");
+    sound(load.run(&Door::Open(address), Some(relay.process())).await.expect("calls"))
+}
+
+async fn measure_ours(plan: Plan) -> Report {
+    let load = Load::new(plan, (Ipv4Addr::LOCALHOST, 0).into()).await.expect("a port");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let program = Path::new(env!("CARGO_BIN_EXE_bobarista"));
+    let (server, door) = Served::shop(program, load.agent(), plan.audio, folder.path()).await.expect("a server");
+    sound(load.run(&door, Some(server.process())).await.expect("calls"))
+}
+
+/// A run in which calls failed, or whose frames told nothing, is no measurement.
+fn sound(report: Report) -> Report {
+    assert_eq!(report.first_failure, None, "{} calls failed", report.calls_failed);
+    assert!(report.up.is_some() && report.down.is_some() && report.set_up.is_some(), "nothing was heard: {report:?}");
+    report
+}
+
+/// The least that any round found of each; what was lost, all rounds together.
+struct Best<'a> {
+    first: &'a Report,
+    cpu_ms: f64,
+    kib: f64,
+    delays: [Option<(f64, f64)>; 4],
+    lost: u64,
+}
+
+impl<'a> Best<'a> {
+    fn of(rounds: &'a [Report]) -> Self {
+        let least =
+            |value: &dyn Fn(&Report) -> Option<f64>| rounds.iter().filter_map(value).fold(f64::INFINITY, f64::min);
+        let delays = |of: fn(&Report) -> Option<Delays>| {
+            let p99 = least(&|round| Some(of(round)?.p99_ms));
+            p99.is_finite().then(|| (least(&|round| Some(of(round)?.p50_ms)), p99))
+        };
+        Self {
+            first: rounds.first().expect("a round"),
+            cpu_ms: least(&|round| round.cpu_ms_a_call_second),
+            kib: least(&|round| round.resident_kib_a_call),
+            delays: [delays(|of| of.up), delays(|of| of.down), delays(|of| of.clear), delays(|of| of.set_up)],
+            lost: rounds.iter().flat_map(|round| round.frames_lost).sum(),
         }
+    }
+
+    fn verdict(&self) -> Verdict {
+        Verdict::on(Some(self.kib), self.delays.map(|delays| Some(delays?.1)), self.lost)
+    }
+
+    fn print(&self, name: &str, beside: Option<f64>) {
+        let Report { audio, calls, .. } = self.first;
+        let ratio = beside.map_or(String::new(), |beside| format!("{:.2}", self.cpu_ms / beside));
+        let [up, down, clear, set_up] =
+            self.delays.map(|delays| delays.map_or("–".to_owned(), |(p50, p99)| format!("{p50:.1} / {p99:.1}")));
         println!(
-            "{:<10} {:>18.3} {:>18.3} {:>7.2} {:>14.1} {:>14.1}",
-            audio.name(),
-            relay.cpu_ms,
-            ours.cpu_ms,
-            ours.cpu_ms / relay.cpu_ms,
-            relay.kib,
-            ours.kib
+            "{audio:<8} {calls:>5} {name:<6} {:>10.3} {ratio:>6} {:>9.1} {up:>13} {down:>13} {clear:>13} {set_up:>13} {:>6}",
+            self.cpu_ms, self.kib, self.lost
         );
     }
-}
-
-async fn measure_relay(audio: Audio, calls: usize, time: Duration) -> Cost {
-    let agent = peers::agent(AgentKind::Bare, audio.chunk_bytes()).await;
-    let this = std::env::current_exe().expect("this program");
-    let mut child = Child::start(&this, &["--relay", &agent.to_string()], &[]);
-    let address: SocketAddr = child.first_line().parse().expect("the relay says where it listens");
-    Load { phone: PhoneKind::Bare, address, calls, time }.run(&child).await
-}
-
-async fn measure_ours(audio: Audio, calls: usize, time: Duration) -> Cost {
-    let agent = peers::agent(AgentKind::Deepgram, audio.chunk_bytes()).await;
-    let address = process::free_port();
-    let orders = tempfile::tempdir().expect("a temporary folder");
-    let settings = [
-        ("DEEPGRAM_API_KEY", "bench"),
-        ("DG_AGENT_URL", &format!("ws://{agent}/v1/agent/converse")),
-        ("BIND_ADDR", &address.to_string()),
-        ("ORDERS_DIR", orders.path().to_str().expect("a path in UTF-8")),
-        ("AGENT_AUDIO", audio.name()),
-        ("MAX_CALLS", "10000"),
-        ("LOG_LEVEL", "error"),
-    ];
-    let child = Child::start(std::path::Path::new(env!("CARGO_BIN_EXE_bobarista")), &[], &settings);
-    process::wait_for(address).await;
-    Load { phone: PhoneKind::Twilio, address, calls, time }.run(&child).await
 }

@@ -4,8 +4,7 @@
 //! `cargo bench --bench feeds [-- --feeds 500 --rate 50 --seconds 20]`. Every feed has to get every event, in order; a gap
 //! stops the run. Without `--bench` (under `cargo test`) a few feeds show that it all works.
 
-#[path = "call/process.rs"]
-#[expect(dead_code, reason = "the cost of a call is another benchmark's")]
+#[path = "feeds/process.rs"]
 mod process;
 
 use process::Child;

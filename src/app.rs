@@ -1,43 +1,50 @@
 //! Builds every part from the configuration and runs them: the only place that knows them all.
 
+mod counted;
 mod daily;
+mod drain;
+mod outside;
 
-use crate::call::{CallSettings, Calls, LiveCalls};
-use crate::config::{
-    Config, ConfigError, Exposure, FinalConfirmationChoice, Lookup, Problem, SheetsConfig, WebhookConfig,
-};
+pub use crate::call::Shutdown;
+use crate::call::{CallSettings, Calls, LiveCalls, Notes, Services};
+use crate::config::{Config, ConfigError, Exposure, FinalConfirmationChoice, Lookup, Problem, SheetsConfig};
 use crate::deepgram::line::{AgentLine, DialError};
-use crate::deepgram::message::ClientMessage;
 use crate::deepgram::prompt::{PromptError, agent_audio, opening_settings};
+use crate::deepgram::settings::Opening;
 use crate::events::EventLog;
+use crate::logbook::Logbook;
+use crate::metrics::Metrics;
 use crate::order_service::{Clock, OrderService, Owes, Rules, TextPolicy};
 use crate::ordering::cart::FinalConfirmation;
 use crate::ordering::menu::Menu;
 use crate::ordering::phone_number::{self, Region};
-use crate::outbox::{Credentials, Outbox, Pace, SenderError, Senders, SheetsSender, SmsSender, WebhookSender};
+use crate::outbox::{Credentials, Outbox, Pace, SenderError};
 use crate::shop::{Shop, ShopKeeper};
 use crate::staff::{Password, Staff, TvLink};
 use crate::store::{self, Access, StoreError, migration};
 use crate::tools::{self, Toolbox};
-use crate::twilio::rest::{BadBase, RestClient};
+use crate::twilio::rest::BadBase;
+use crate::voicemail::Voicemails;
 use crate::web;
 use crate::web::client::Clients;
 use crate::web::console::Console;
 use crate::web::cookies::Cookies;
 use crate::web::health::Health;
 use crate::web::limits::Limits;
+use crate::web::metrics::Gauges;
 use crate::web::pages::ShopCard;
 use crate::web::places::FeedPlaces;
 pub use crate::web::server::listen;
 use crate::web::server::{self, Bounds};
 use crate::web::staff::{Keys, StaffDoor};
 use axum::Router;
+use counted::{names, teller};
 use jiff::SignedDuration;
-use secrecy::{ExposeSecret as _, SecretString};
+use outside::{http_client, senders, voice_rest};
+use secrecy::ExposeSecret as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// How long calls, requests and deliveries may take to end when the server stops: a little more than they give
@@ -83,12 +90,16 @@ pub struct App {
     bounds: Bounds,
     outbox: Outbox,
     orders: OrderService,
+    logbook: Logbook,
     shop: Shop,
     staff: Staff,
     live: LiveCalls,
+    calls: Calls,
+    voicemails: Voicemails,
     retention_days: Option<u32>,
+    drain_limit: Duration,
     tasks: TaskTracker,
-    shutdown: CancellationToken,
+    shutdown: Shutdown,
 }
 
 /// Which kind of server.
@@ -140,8 +151,8 @@ struct Understood {
     menu: Arc<Menu>,
     region: Region,
     sms_countries: Vec<Region>,
-    /// The agent's opening settings, as JSON.
-    agent_settings: String,
+    /// The agent's opening settings.
+    opening: Opening,
     agent: AgentLine,
     /// Who writes to the spreadsheet, where there is one.
     sheets: Option<Credentials>,
@@ -159,22 +170,22 @@ impl Understood {
             config.telephone.sms_countries.iter().filter(|code| **code != config.telephone.region || region.is_some());
         let countries: Result<Vec<Region>, Problem> = countries.map(|code| country("SMS_COUNTRIES", code)).collect();
         let sms_countries = note(&mut problems, countries);
-        let agent_settings = menu.as_ref().and_then(|menu| note(&mut problems, agent_settings(config, menu)));
+        let opening = menu.as_ref().and_then(|menu| note(&mut problems, opening(config, menu)));
         let line = AgentLine::new(&config.agent.url, &config.agent.api_key);
         let agent =
             note(&mut problems, line.map_err(|error| problem("DG_AGENT_URL", format!("cannot be dialled: {error}"))));
         let sheets = note(&mut problems, sheets_credentials(config));
         let password = note(&mut problems, staff_password(config));
-        match (menu, region, sms_countries, agent_settings, agent, sheets, password) {
+        match (menu, region, sms_countries, opening, agent, sheets, password) {
             (
                 Some(menu),
                 Some(region),
                 Some(sms_countries),
-                Some(agent_settings),
+                Some(opening),
                 Some(agent),
                 Some(sheets),
                 Some(password),
-            ) => Ok(Self { menu, region, sms_countries, agent_settings, agent, sheets, password }),
+            ) => Ok(Self { menu, region, sms_countries, opening, agent, sheets, password }),
             _ => Err(problems),
         }
     }
@@ -188,7 +199,7 @@ fn problem(name: &'static str, message: String) -> Problem {
     Problem { name, message }
 }
 
-fn agent_settings(config: &Config, menu: &Menu) -> Result<String, Problem> {
+fn opening(config: &Config, menu: &Menu) -> Result<Opening, Problem> {
     let specs = tools::specs(menu, config.telephone.transfer_number.is_some());
     let settings = opening_settings(&config.agent, menu, specs).map_err(|error| match error {
         PromptError::UnknownProvider(_) => problem("AGENT_THINK_PROVIDER", error.to_string()),
@@ -197,7 +208,7 @@ fn agent_settings(config: &Config, menu: &Menu) -> Result<String, Problem> {
             problem(name, error.to_string())
         }
     })?;
-    Ok(ClientMessage::Settings(Box::new(settings)).to_json())
+    Ok(Opening::new(settings))
 }
 
 /// Who writes to the spreadsheet, where there is one.
@@ -213,16 +224,17 @@ fn staff_password(config: &Config) -> Result<Option<Password>, Problem> {
 }
 
 impl App {
-    /// Builds all parts; takes the orders' folder. Cancelling `shutdown` ends what [`App::serve`] runs.
+    /// Builds all parts; takes the orders' folder. `shutdown` ends what [`App::serve`] runs.
     pub async fn build(
         config: &Config,
         mode: Mode,
         clock: Clock,
-        shutdown: CancellationToken,
+        shutdown: impl Into<Shutdown>,
     ) -> Result<Self, AppError> {
+        let shutdown = shutdown.into();
         // All that can be wrong is looked at before the store is opened: opening it may clear it.
         let understood = Understood::new(config).map_err(|problems| ConfigError { problems })?;
-        let Understood { menu, region, sms_countries, agent_settings, agent, sheets, password } = understood;
+        let Understood { menu, region, sms_countries, opening, agent, sheets, password } = understood;
         let http = http_client()?.build()?;
         let senders = senders(config, &http, sheets, &clock)?;
         let rest = voice_rest(config, &http)?;
@@ -232,7 +244,8 @@ impl App {
         if let Some(source) = migration::unfinished(&*store).await? {
             return Err(AppError::HalfCopied(source));
         }
-        let events = EventLog::new(clock.now());
+        let metrics = Metrics::new(&names(&menu));
+        let events = EventLog::counted(clock.now(), teller(metrics.clone()));
         let rules = Rules {
             shop_id: config.shop.id.clone(),
             drinks_per_order: menu.limits().drinks_per_order,
@@ -254,6 +267,8 @@ impl App {
             None => None,
         };
         let keeper = ShopKeeper::open(shop.clone(), Arc::clone(&store), now, tasks.clone()).await?;
+        let logbook = Logbook::open(Arc::clone(&store)).await?;
+        let voicemails = Voicemails::new(Arc::clone(&store), rest.clone(), events.clone(), clock.clone());
         let orders = OrderService::new(store, events.clone(), shop.clone(), rules, owes, clock.clone(), tasks.clone());
 
         let toolbox = Toolbox {
@@ -269,10 +284,14 @@ impl App {
         };
         let live = LiveCalls::new(events.clone(), clock.clone(), config.screens.call_transcripts);
         let calls = Calls::new(
-            call_settings(config, &shop, &agent_settings),
-            agent,
-            toolbox,
-            rest,
+            call_settings(config, &shop, opening),
+            Services {
+                agent,
+                tools: toolbox,
+                rest,
+                voicemails: voicemails.clone(),
+                notes: Notes { metrics: metrics.clone(), logbook: logbook.clone() },
+            },
             live.clone(),
             tasks.clone(),
             shutdown.clone(),
@@ -296,30 +315,58 @@ impl App {
             orders: orders.clone(),
             keeper: keeper.clone(),
             live: live.clone(),
+            voicemails: voicemails.clone(),
             screens: config.screens.clone(),
+        };
+        let gauges = Gauges {
+            metrics: metrics.clone(),
+            orders: orders.clone(),
+            live: live.clone(),
+            feeds: feeds.clone(),
+            door: door.clone(),
         };
         let described = web::orders::router(orders.clone(), shop.clone(), &config.screens, &door)
             .merge(web::console::router(console, &door))
-            .merge(web::people::router(orders.clone(), region, &door))
+            .merge(web::people::router(orders.clone(), logbook.clone(), voicemails.clone(), region, &door))
+            .merge(web::calls::router(logbook.clone(), &door))
+            .merge(web::metrics::router(gauges))
             .merge(web::deliveries::router(orders.clone(), &door))
+            .merge(web::voicemails::router(voicemails.clone(), &door))
             .merge(web::api::router(orders.clone(), keeper, region, &door));
-        let health = Health::new(orders.clone(), shop.clone(), live.clone(), config.shop.max_calls, shutdown.clone());
+        let draining = shutdown.drain.clone();
+        let health = Health::new(orders.clone(), shop.clone(), live.clone(), config.line.max_calls, draining);
         let mut routes = calls
             .router()
             .merge(web::pages::router(card, &door))
             .merge(web::login::router(&door))
             .merge(web::tv::router(&door))
+            .merge(web::calls::page(&door))
             .merge(health.router())
-            .merge(web::live::router(events, live.clone(), feeds, &door, shutdown.clone()))
+            .merge(web::live::router(events, live.clone(), feeds, &door, shutdown.stop.clone()))
             .merge(web::api::document::serve(described, &menu, &config.shop.id));
         if mode == Mode::Demo {
             routes = routes.merge(web::seed::router(orders.clone(), shop.clone(), &door));
         }
-        let routes = web::finish(routes, clients.clone(), limits);
-        let outbox = Outbox::new(orders.clone(), senders, menu);
-        let retention_days = config.orders.retention_days;
-        let bounds = bounds(config);
-        Ok(Self { routes, clients, bounds, outbox, orders, shop, staff, live, retention_days, tasks, shutdown })
+        let routes = web::metrics::counted(web::finish(routes, clients.clone(), limits), metrics.clone());
+        let outbox = Outbox::new(orders.clone(), senders, menu)
+            .counted(Arc::new(move |kind, outcome| metrics.delivery(kind, outcome)));
+        Ok(Self {
+            routes,
+            clients,
+            bounds: bounds(config),
+            outbox,
+            orders,
+            logbook,
+            shop,
+            staff,
+            live,
+            calls,
+            voicemails,
+            retention_days: config.orders.retention_days,
+            drain_limit: config.line.drain,
+            tasks,
+            shutdown,
+        })
     }
 
     /// With another patience towards the services that deliveries go to.
@@ -353,31 +400,34 @@ impl App {
         self.tasks.clone()
     }
 
-    /// Serves until `shutdown` is cancelled, then ends feeds and calls, finishes requests, and lets deliveries under way
-    /// finish.
+    /// Serves until it is asked to drain, and then until calls are over; or until it is told to stop. Then it ends feeds
+    /// and what calls there are, finishes requests, and lets deliveries under way finish.
     pub async fn serve(self, listener: TcpListener) {
+        let stop = self.shutdown.stop.clone();
+        let drain = tokio::spawn(drain::run(self.calls, self.orders.clone(), self.drain_limit, self.shutdown));
         // The first phone number costs a noticeable pause: not in somebody's call.
         let warm = tokio::task::spawn_blocking(phone_number::warm_up);
-        let outbox = tokio::spawn(self.outbox.run(self.shutdown.clone()));
+        let outbox = tokio::spawn(self.outbox.run(stop.clone()));
         let clock = self.orders.clone();
-        let shop = tokio::spawn(self.shop.run(move || clock.now(), self.shutdown.clone()));
-        let staff = tokio::spawn(self.staff.run(self.shutdown.clone()));
-        let daily = tokio::spawn(daily::run(self.orders, self.retention_days, self.shutdown.clone()));
-        let serving = server::serve(listener, self.routes, self.clients, self.bounds, self.shutdown.clone());
+        let shop = tokio::spawn(self.shop.run(move || clock.now(), stop.clone()));
+        let staff = tokio::spawn(self.staff.run(stop.clone()));
+        let kept = daily::Kept { orders: self.orders, logbook: self.logbook, voicemails: self.voicemails };
+        let daily = tokio::spawn(daily::run(kept, self.retention_days, stop.clone()));
+        let serving = server::serve(listener, self.routes, self.clients, self.bounds, stop.clone());
         let bounded = async {
-            self.shutdown.cancelled().await;
+            stop.cancelled().await;
             tokio::time::sleep(STOP_LIMIT).await;
         };
         tokio::select! {
             () = serving => {}
             () = bounded => tracing::warn!("some requests did not end in time"),
         }
-        self.shutdown.cancel();
+        stop.cancel();
         self.tasks.close();
         let ended = async {
             self.tasks.wait().await;
             // Their work is bounded by itself; a panic there has been logged by the runtime.
-            let _ = tokio::join!(outbox, shop, staff, daily, warm);
+            let _ = tokio::join!(drain, outbox, shop, staff, daily, warm);
         };
         if tokio::time::timeout(STOP_LIMIT, ended).await.is_err() {
             tracing::warn!("some calls or deliveries did not end in time");
@@ -389,7 +439,7 @@ impl App {
 /// addresses.
 fn bounds(config: &Config) -> Bounds {
     let Bounds { connections, connections_of_one, .. } = Bounds::default();
-    let (calls, feeds) = (config.shop.max_calls, config.server.max_feeds);
+    let (calls, feeds) = (config.line.max_calls, config.server.max_feeds);
     Bounds {
         connections: connections + calls + feeds,
         connections_of_one: connections_of_one + calls,
@@ -397,7 +447,7 @@ fn bounds(config: &Config) -> Bounds {
     }
 }
 
-fn call_settings(config: &Config, shop: &Shop, agent_settings: &str) -> CallSettings {
+fn call_settings(config: &Config, shop: &Shop, opening: Opening) -> CallSettings {
     let telephone = &config.telephone;
     CallSettings {
         auth_token: telephone.auth_token.clone(),
@@ -408,67 +458,14 @@ fn call_settings(config: &Config, shop: &Shop, agent_settings: &str) -> CallSett
         shop: shop.clone(),
         transfer_number: telephone.transfer_number.clone(),
         number: telephone.number.clone(),
-        max_calls: config.shop.max_calls,
-        agent_settings: agent_settings.into(),
+        line: config.line.clone(),
+        opening: Arc::new(opening),
         audio: agent_audio(config.agent.audio),
         closing_phrase: telephone.closing_phrase.clone(),
         hangup_delay: telephone.hangup_delay,
-        max_duration: config.shop.max_call,
     }
 }
 
 fn country(setting: &'static str, code: &str) -> Result<Region, Problem> {
     code.parse().map_err(|_| problem(setting, format!("names no country: {code}; expected two letters, such as US")))
-}
-
-/// TLS by rustls with ring, as on the agent leg: one TLS stack in the program.
-fn http_client() -> Result<reqwest::ClientBuilder, AppError> {
-    let tls = crate::deepgram::line::tls_config()?;
-    Ok(reqwest::Client::builder().tls_backend_preconfigured(tls))
-}
-
-/// Whoever sends what orders owe, as far as each is configured.
-fn senders(
-    config: &Config,
-    http: &reqwest::Client,
-    credentials: Option<Credentials>,
-    clock: &Clock,
-) -> Result<Senders, AppError> {
-    let now = || {
-        let clock = clock.clone();
-        move || clock.now()
-    };
-    let sheets = match config.deliveries.sheets.as_ref().zip(credentials) {
-        Some((sheets, credentials)) => {
-            Some(SheetsSender::new(http_client()?, sheets, credentials, now()).map_err(AppError::Sheets)?)
-        }
-        None => None,
-    };
-    let webhook = match &config.deliveries.webhook {
-        Some(WebhookConfig { url, secret }) => {
-            Some(WebhookSender::new(http_client()?, url, secret.clone(), now()).map_err(AppError::Webhook)?)
-        }
-        None => None,
-    };
-    Ok(Senders { sms: sms_sender(config, http)?, sheets, webhook })
-}
-
-fn sms_sender(config: &Config, http: &reqwest::Client) -> Result<Option<SmsSender>, AppError> {
-    let Some(account) = &config.telephone.texts else { return Ok(None) };
-    let rest = rest(config, http, &account.account_sid, &account.auth_token)?;
-    // Twilio cannot reach a local server.
-    let callback = (config.server.exposure == Exposure::Public)
-        .then(|| format!("{}://{}/sms/status", config.http_scheme(), config.telephone.voice_host));
-    Ok(Some(SmsSender::new(rest, account.from.clone(), callback)))
-}
-
-fn voice_rest(config: &Config, http: &reqwest::Client) -> Result<Option<RestClient>, AppError> {
-    match (&config.telephone.account_sid, &config.telephone.auth_token) {
-        (Some(sid), Some(token)) => Ok(Some(rest(config, http, sid, token)?)),
-        _ => Ok(None),
-    }
-}
-
-fn rest(config: &Config, http: &reqwest::Client, sid: &str, token: &SecretString) -> Result<RestClient, BadBase> {
-    RestClient::new(http.clone(), &config.telephone.api_base, sid.to_owned(), token.clone())
 }

@@ -2,9 +2,11 @@
 
 mod check;
 mod demo;
+mod load;
 mod logs;
 mod orders;
 mod serve;
+mod service;
 mod test_order;
 
 use crate::app::read_config;
@@ -23,6 +25,8 @@ pub enum Command {
     Serve,
     /// A simulated shop: calls become orders, without keys and without a network
     Demo(demo::Arguments),
+    /// Make many calls at once in real time against a server of its own, and tell what they cost and how late sound is
+    Load(load::Arguments),
     /// Say what is configured, what is missing and whether the menu is valid, without starting
     Check,
     /// Write a test order, read it back, check every field and say where it is
@@ -43,6 +47,7 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         // Before anything reads `.env`: a demo never uses credentials that happen to be set.
         Command::Demo(arguments) => block_on(demo::run(arguments)),
+        Command::Load(arguments) => block_on(load::run(arguments)),
         Command::Check => {
             load_env_file()?;
             Ok(check::run(&environment))
@@ -99,25 +104,23 @@ fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<
     runtime.block_on(work)
 }
 
-/// Cancelled by Ctrl-C or SIGTERM; a second one ends the program at once.
-fn shutdown_on_signal() -> anyhow::Result<CancellationToken> {
+/// Ctrl-C or SIGTERM cancels the first of these, another one the next; one more than there are ends the program at once.
+fn cancel_on_signals<const N: usize>(tokens: [CancellationToken; N]) -> anyhow::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate()).context("no signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("no signals")?;
-    let shutdown = CancellationToken::new();
-    let token = shutdown.clone();
-    // Lives as long as the process: it waits for the second signal.
+    // Lives as long as the process: it waits for the last signal.
     tokio::spawn(async move {
-        for round in 0.. {
+        for token in tokens.into_iter().map(Some).chain([None]) {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
-            if round > 0 {
-                std::process::exit(130);
+            match token {
+                Some(token) => token.cancel(),
+                None => std::process::exit(130),
             }
-            token.cancel();
         }
     });
-    Ok(shutdown)
+    Ok(())
 }

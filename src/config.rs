@@ -7,7 +7,7 @@ mod reader;
 mod settings;
 
 use groups::{
-    read_agent, read_bind, read_deliveries, read_log, read_orders, read_screens, read_server, read_shop,
+    read_agent, read_bind, read_deliveries, read_line, read_log, read_orders, read_screens, read_server, read_shop,
     read_telephone, require_what_exposure_needs,
 };
 use ipnet::IpNet;
@@ -29,6 +29,8 @@ pub struct Config {
     pub telephone: TelephoneConfig,
     /// The shop's own choices.
     pub shop: ShopConfig,
+    /// What keeps a call going, and what ends it.
+    pub line: LineConfig,
     /// Where orders are kept.
     pub orders: OrdersConfig,
     /// What is told to the outside, beside texts.
@@ -130,10 +132,51 @@ pub struct ShopConfig {
     pub final_confirmation: FinalConfirmationChoice,
     /// After this a ready order counts as picked up.
     pub ready_for: Duration,
+}
+
+/// What keeps a call going, and what ends it.
+#[derive(Clone, Debug)]
+pub struct LineConfig {
     /// Calls at once.
     pub max_calls: usize,
+    /// Calls of one caller within an hour.
+    pub calls_per_hour: u32,
     /// Longest call.
     pub max_call: Duration,
+    /// A caller who is silent for so long is asked whether they are there.
+    pub caller_idle: Duration,
+    /// A line that makes sounds for so long without a pause, and without anything coming of it, is no caller's.
+    pub max_talk: Duration,
+    /// An agent's session is renewed in a pause once it is so old.
+    pub agent_session: Duration,
+    /// What callers get whom no agent can serve.
+    pub fallback: Fallback,
+    /// How long a server that is asked to stop lets calls go on.
+    pub drain: Duration,
+    /// What is kept of a call that has ended.
+    pub records: CallRecords,
+}
+
+/// What callers get whom no agent can serve; a sentence says why in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fallback {
+    /// They are put through to `TRANSFER_NUMBER`.
+    Transfer,
+    /// They may leave a message.
+    Voicemail,
+    /// Only the sentence.
+    Sentence,
+}
+
+/// What is kept of a call that has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CallRecords {
+    /// Nothing.
+    Nothing,
+    /// What happened when, without a word of what was said.
+    Timeline,
+    /// That, and what both sides said.
+    Transcript,
 }
 
 /// When a yes to the whole order is asked for.
@@ -328,6 +371,7 @@ impl Config {
         let mut reader = Reader::new(lookup);
         let server_bind = read_bind(&mut reader);
         let telephone = read_telephone(&mut reader, server_bind);
+        let line = read_line(&mut reader, &telephone);
         let exposure = if server_bind.ip().is_loopback() && is_loopback_host(&telephone.voice_host) {
             Exposure::Local
         } else {
@@ -336,6 +380,7 @@ impl Config {
         let config = Self {
             agent: read_agent(&mut reader),
             shop: read_shop(&mut reader),
+            line,
             orders: read_orders(&mut reader),
             deliveries: read_deliveries(&mut reader),
             server: read_server(&mut reader, server_bind, exposure),

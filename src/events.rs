@@ -3,7 +3,8 @@
 //! Writers append to a ring of the latest events and never wait; a reader keeps its own place in the ring, so a slow one
 //! costs nothing and is told to start afresh (`Resync`) when its place is gone. Knows nothing of HTTP.
 
-use crate::ordering::order::Order;
+use crate::ordering::order::{Channel, Order};
+use crate::ordering::status::OrderStatus;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
@@ -57,6 +58,8 @@ pub enum Event {
         /// Twilio's CallSid.
         call_sid: String,
     },
+    /// Which messages callers have left has changed.
+    MessagesChanged,
     /// Something owed because of an order could not be delivered.
     DeliveryFailed {
         /// The order.
@@ -83,9 +86,19 @@ impl Event {
             | Self::MenuChanged { .. }
             | Self::CallStarted { .. }
             | Self::CallEnded { .. }
+            | Self::MessagesChanged
             | Self::DeliveryFailed { .. } => return None,
         };
         Some(json!({"type": name, "order_number": order.order_number, "status": order.status}))
+    }
+
+    fn tally(&self) -> Option<Tally> {
+        match self {
+            Self::OrderCreated(order) => Some(Tally::Created(order.channel)),
+            Self::OrderStatusChanged(order) => Some(Tally::Status(order.status)),
+            Self::DeliveryFailed { kind, .. } => Some(Tally::GivenUp(kind)),
+            _ => None,
+        }
     }
 
     fn staff(&self) -> Value {
@@ -110,6 +123,7 @@ impl Event {
             Self::MenuChanged { sold_out } => json!({"type": "menu_changed", "sold_out": sold_out}),
             Self::CallStarted { call_sid } => json!({"type": "call_started", "call_sid": call_sid}),
             Self::CallEnded { call_sid } => json!({"type": "call_ended", "call_sid": call_sid}),
+            Self::MessagesChanged => json!({"type": "messages_changed"}),
             Self::DeliveryFailed { order, kind } => {
                 json!({
                     "type": "delivery_failed",
@@ -122,6 +136,20 @@ impl Event {
         }
     }
 }
+
+/// What is counted of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tally {
+    /// There is a new order.
+    Created(Channel),
+    /// An order came to have this status.
+    Status(OrderStatus),
+    /// A delivery of this kind was given up.
+    GivenUp(&'static str),
+}
+
+/// Takes what is counted. Must not wait: it is called under locks.
+pub type Teller = Box<dyn Fn(Tally) + Send + Sync>;
 
 /// Who reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -178,31 +206,45 @@ struct Inner {
     ring: Mutex<VecDeque<(u64, Rendered)>>,
     /// The number of the latest event; 0 before the first.
     latest: watch::Sender<u64>,
+    teller: Option<Teller>,
 }
 
 /// An event as it will be read: rendered once, whoever reads, and before any lock is taken.
 pub struct Rendered {
     public: Option<Arc<str>>,
     staff: Arc<str>,
+    tally: Option<Tally>,
 }
 
 impl From<&Event> for Rendered {
     fn from(event: &Event) -> Self {
         let public = event.public().map(|value| Arc::from(value.to_string()));
-        Self { public, staff: Arc::from(event.staff().to_string()) }
+        Self { public, staff: Arc::from(event.staff().to_string()), tally: event.tally() }
     }
 }
 
 impl EventLog {
     /// An empty log, as of this server start.
     pub fn new(server_start: Timestamp) -> Self {
+        Self::opened(server_start, None)
+    }
+
+    /// The same, and `teller` is told what is counted of every event as it is published.
+    pub fn counted(server_start: Timestamp, teller: Teller) -> Self {
+        Self::opened(server_start, Some(teller))
+    }
+
+    fn opened(server_start: Timestamp, teller: Option<Teller>) -> Self {
         let (latest, _) = watch::channel(0);
-        Self(Arc::new(Inner { start: server_start.as_millisecond(), ring: Mutex::default(), latest }))
+        Self(Arc::new(Inner { start: server_start.as_millisecond(), ring: Mutex::default(), latest, teller }))
     }
 
     /// Numbers an event and wakes the readers. Never waits, so that it may be called under a lock.
     pub fn publish(&self, event: impl Into<Rendered>) {
         let rendered = event.into();
+        if let (Some(teller), Some(tally)) = (&self.0.teller, rendered.tally) {
+            teller(tally);
+        }
         // Numbered under the ring's lock, so that the ring is in the order of the numbers.
         let mut ring = self.0.ring.lock().unwrap_or_else(PoisonError::into_inner);
         let n = *self.0.latest.borrow() + 1;

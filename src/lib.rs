@@ -22,6 +22,9 @@
 //! | [`store`] | orders in files, in SQLite or in DynamoDB, committed whole or not at all; and what else is durable |
 //! | [`staff`] | who may come in: the password, sign-ins, guesses, the TV's link |
 //! | [`outbox`] | sends what is owed because of orders |
+//! | [`logbook`] | what is kept of calls that have ended, and for how long |
+//! | [`metrics`] | the figures of a server, as Prometheus scrapes them |
+//! | [`voicemail`] | messages of callers whom no agent could serve |
 //! | [`http`] | what every client of an HTTP service needs of an answer |
 //! | [`rates`] | how often something may happen, and how often it is told; pure |
 //! | [`events`] | what has just changed, numbered and replayable |
@@ -40,6 +43,8 @@ pub mod config;
 pub mod deepgram;
 pub mod events;
 pub mod http;
+pub mod logbook;
+pub mod metrics;
 pub mod order_service;
 pub mod ordering;
 pub mod outbox;
@@ -50,4 +55,5 @@ pub mod staff;
 pub mod store;
 pub mod tools;
 pub mod twilio;
+pub mod voicemail;
 pub mod web;

@@ -69,12 +69,22 @@ pub struct Outbox {
     senders: Senders,
     menu: Arc<Menu>,
     pace: Pace,
+    counter: Counter,
 }
+
+/// Takes the kind of a delivery that was tried, and what came of it: `sent`, or `retried` if it is tried again. That one
+/// is given up is an event.
+pub type Counter = Arc<dyn Fn(&'static str, &'static str) + Send + Sync>;
 
 impl Outbox {
     /// Workers for these orders; the menu puts an order's lines into words.
     pub fn new(orders: OrderService, senders: Senders, menu: Arc<Menu>) -> Self {
-        Self { orders, senders, menu, pace: Pace::default() }
+        Self { orders, senders, menu, pace: Pace::default(), counter: Arc::new(|_, _| {}) }
+    }
+
+    /// Tells `counter` of every attempt.
+    pub fn counted(self, counter: Counter) -> Self {
+        Self { counter, ..self }
     }
 
     /// At another pace than the usual one.
@@ -106,6 +116,11 @@ impl Outbox {
             }
         };
         tell(order, delivery, &attempt);
+        match attempt {
+            Attempt::Sent { .. } => (self.counter)(delivery.kind.as_str(), "sent"),
+            Attempt::Retry { .. } => (self.counter)(delivery.kind.as_str(), "retried"),
+            Attempt::Failed { .. } => {}
+        }
         Some(attempt)
     }
 

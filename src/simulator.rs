@@ -9,9 +9,13 @@
 
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::deepgram::message::HistoryItem;
+use crate::deepgram::settings::AgentAudio;
+
 pub mod agent;
 pub mod caller;
 mod ear;
+pub mod load;
 #[cfg(test)]
 mod relay;
 pub mod script;
@@ -88,6 +92,11 @@ pub enum What {
         /// The text.
         prompt: String,
     },
+    /// The settings went on with a conversation.
+    Resumed {
+        /// What was said and called in it, in order.
+        messages: Vec<HistoryItem>,
+    },
     /// The caller spoke while the agent was sending its reply.
     Interrupted,
     /// A line of the script's `expect` was not met, or a placeholder could not be filled.
@@ -129,6 +138,11 @@ pub struct Tapped {
     pub sent: bool,
     /// The message.
     pub text: String,
+}
+
+/// What the simulated agent's words are to a caller who hears all of them: µ-law, 8 kHz, if the agent's audio is that, too.
+pub fn agents_words(text: &str) -> Vec<u8> {
+    voice::Sound { text, clip: None }.of_the_agent(AgentAudio::Mulaw).into()
 }
 
 impl Observer {

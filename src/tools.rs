@@ -4,11 +4,20 @@
 //! knows no sockets and no protocol: requests come in with the turn they were made in, answers go out as JSON text. It
 //! believes nothing that the agent claims about the caller's yes; the turns tell.
 
+// What comes from a socket decides no index: a peer must not be able to end a call, or all of them, by a message.
+#![cfg_attr(
+    not(test),
+    deny(clippy::indexing_slicing, clippy::string_slice, clippy::unwrap_used, clippy::panic, clippy::unreachable)
+)]
+
 mod answer;
 mod arguments;
 mod cart;
 mod checkout;
+mod journal;
+mod look_ups;
 mod phone;
+mod repeats;
 mod specs;
 
 use std::sync::Arc;
@@ -24,11 +33,16 @@ use crate::ordering::phone_number::{PhoneNumber, Region};
 use crate::shop::Shop;
 
 pub use crate::ordering::cart::Turn;
+pub use answer::outcomes;
+pub use phone::callers_number;
 pub use specs::{ToolSpec, specs};
 
 use answer::{Code, Failure};
 use arguments::Arguments;
 use checkout::{Doubt, Placing};
+use journal::{Act, Journal};
+use look_ups::LookUps;
+use repeats::Repeats;
 
 /// A tool that the agent asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +55,24 @@ pub struct ToolRequest {
     pub arguments: String,
     /// How often the caller had been heard when the agent asked.
     pub turn: Turn,
+    /// Counts the agent's messages with requests: those of one message were meant together.
+    pub batch: u64,
+    /// Whether the caller heard what was read back to them last; true when nothing was. See [`is_read_back`].
+    pub heard: bool,
+}
+
+/// What a desk is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeskRequest {
+    /// Carry a tool out; it is answered.
+    Run(ToolRequest),
+    /// The agent no longer wants these requests, by their ids: stop them, take back what can be taken back. Not answered.
+    Cancel(Vec<String>),
+}
+
+/// Whether a tool's answer is read back to the caller, for them to say yes to.
+pub fn is_read_back(tool: &str) -> bool {
+    matches!(tool, "add_to_cart" | "update_pending_item" | "modify_cart_item" | "set_sweetness_ice" | "get_cart")
 }
 
 /// What the agent is told.
@@ -52,6 +84,8 @@ pub struct ToolAnswer {
     pub name: String,
     /// A JSON object as text.
     pub content: String,
+    /// `ok`, or the code of the refusal.
+    pub outcome: &'static str,
     /// What the call has to do about it, beside answering.
     pub effect: Option<Effect>,
 }
@@ -70,6 +104,8 @@ pub enum Effect {
     OrderPlaced {
         /// What the caller is told.
         order_number: String,
+        /// How it is said.
+        spoken: String,
     },
 }
 
@@ -102,7 +138,7 @@ pub struct Caller {
 /// The answer to a tool that has not finished in time: it goes on, and a later request tells how it went.
 pub fn still_working(id: String, name: String) -> ToolAnswer {
     let content = Failure::new(Code::StillWorking, "I'm still working on that, one moment please.").to_json();
-    ToolAnswer { id, name, content: content.to_string(), effect: None }
+    ToolAnswer { id, name, content: content.to_string(), outcome: Code::StillWorking.as_str(), effect: None }
 }
 
 /// One call's tools.
@@ -112,17 +148,18 @@ pub struct ToolDesk {
     caller: Caller,
     /// The number they call from, unless withheld.
     callers_number: Option<PhoneNumber>,
-    cart: Cart,
-    /// Saved, or given at checkout.
-    phone: Option<PhoneNumber>,
-    /// Given at checkout.
-    name: Option<String>,
+    /// The cart, and the number and the name for the order.
+    journal: Journal,
+    /// What was done to lines in this turn.
+    repeats: Repeats,
     /// What this call has ordered last.
     placed: Option<(OrderId, OrderNumber)>,
     /// A checkout that is being saved, or looked for; the cart stays as it is meanwhile.
     placing: Option<Placing>,
     /// A checkout of which nobody knows whether it was saved.
     doubt: Option<Doubt>,
+    /// Orders that the caller asked about.
+    look_ups: LookUps,
 }
 
 /// What a tool came to.
@@ -145,24 +182,28 @@ impl ToolDesk {
             menu,
             caller,
             callers_number,
-            cart,
-            phone: None,
-            name: None,
+            journal: Journal::new(cart),
+            repeats: Repeats::default(),
             placed: None,
             placing: None,
             doubt: None,
+            look_ups: LookUps::default(),
         }
     }
 
-    /// Answers requests until there are no more. Only a checkout takes time: while it is being saved other requests
-    /// are answered, and one that is under way when the call ends is still carried through. (Boxed: a channel sets aside
+    /// Answers requests until there are no more. What needs the store takes time: while an order is saved or looked up
+    /// other requests are answered, and a save that is under way when the call ends is still carried through. (Boxed: a channel sets aside
     /// room for dozens, in every call.)
-    pub async fn run(mut self, mut requests: mpsc::Receiver<Box<ToolRequest>>, answers: mpsc::Sender<Box<ToolAnswer>>) {
+    pub async fn run(mut self, mut requests: mpsc::Receiver<Box<DeskRequest>>, answers: mpsc::Sender<Box<ToolAnswer>>) {
         loop {
             let ready = tokio::select! {
-                saved = checkout::saved(&mut self.placing) => self.settle(saved),
-                request = requests.recv() => match request {
-                    Some(request) => self.take(*request).await.into_iter().collect(),
+                ready = self.ready() => ready,
+                request = requests.recv() => match request.map(|request| *request) {
+                    Some(DeskRequest::Run(request)) => self.take(request).into_iter().collect(),
+                    Some(DeskRequest::Cancel(ids)) => {
+                        self.cancel(&ids);
+                        Vec::new()
+                    }
                     None => break,
                 },
             };
@@ -178,15 +219,27 @@ impl ToolDesk {
         }
     }
 
-    /// Answers a request, or keeps it until the checkout under way is saved.
-    async fn take(&mut self, request: ToolRequest) -> Option<ToolAnswer> {
+    /// The answers of what had to be waited for; never, when there is nothing. Safe to drop and call again.
+    async fn ready(&mut self) -> Vec<ToolAnswer> {
+        tokio::select! {
+            saved = checkout::saved(&mut self.placing) => self.settle(saved),
+            answer = self.look_ups.next() => vec![answer],
+        }
+    }
+
+    /// Answers a request, or keeps it until the store has answered.
+    fn take(&mut self, request: ToolRequest) -> Option<ToolAnswer> {
+        self.journal.begin(&request.id);
         let outcome = match request.name.as_str() {
             "checkout_order" => self.check_out(&request)?,
             "order_is_placed" => self.order_is_placed(&request)?,
             "order_status" => {
-                let asked = self.asked_status(&request);
                 let orders = self.toolbox.orders.clone();
-                phone::order_status(orders, asked).await
+                let asked = self.asked_status(&request);
+                match asked.and_then(|asked| self.look_ups.begin(&request, phone::order_status(orders, asked))) {
+                    Ok(()) => return None,
+                    Err(failure) => Err(failure),
+                }
             }
             _ => self.answer(&request),
         };
@@ -194,49 +247,48 @@ impl ToolDesk {
     }
 
     fn answer(&mut self, request: &ToolRequest) -> Outcome {
-        let turn = request.turn;
         let fields = || self.menu.fields().iter().map(|field| field.name.as_str());
         let line = || fields().chain(["quantity", "note"]).collect::<Vec<_>>();
         let arguments = |allowed: &[&str]| Arguments::parse(&request.arguments, allowed);
         match request.name.as_str() {
             "add_to_cart" => {
                 let arguments = arguments(&line())?;
-                self.unless_placing()?.add_to_cart(arguments, turn)
+                self.unless_placing()?.add_to_cart(arguments, request)
             }
             "update_pending_item" => {
                 let arguments = arguments(&line())?;
-                self.unless_placing()?.update_pending_item(arguments, turn)
+                self.unless_placing()?.update_pending_item(arguments, request)
             }
             "confirm_pending_to_cart" | "confirm_pending_item" => {
                 arguments(&[])?;
-                self.unless_placing()?.confirm_pending_to_cart(turn)
+                self.unless_placing()?.confirm_pending_to_cart(request)
             }
             "clear_pending_item" => {
                 arguments(&[])?;
-                self.unless_placing()?.clear_pending_item()
+                self.unless_placing()?.clear_pending_item(request)
             }
             "remove_from_cart" => {
                 let arguments = arguments(&["index"])?;
-                self.unless_placing()?.remove_from_cart(arguments, turn)
+                self.unless_placing()?.once(request, |desk| desk.remove_from_cart(arguments, request))
             }
             "modify_cart_item" => {
                 let arguments = arguments(&[&["index"], &line()[..]].concat())?;
-                self.unless_placing()?.modify_cart_item(arguments, turn)
+                self.unless_placing()?.once(request, |desk| desk.modify_cart_item(arguments, request))
             }
             "set_sweetness_ice" if specs::has_sweetness_and_ice(&self.menu) => {
                 let arguments = arguments(&["index", "sweetness", "ice"])?;
-                self.unless_placing()?.set_sweetness_ice(arguments, turn)
+                self.unless_placing()?.once(request, |desk| desk.set_sweetness_ice(arguments, request))
             }
             "get_cart" => {
                 arguments(&[])?;
-                Ok(self.get_cart(turn))
+                self.get_cart(request)
             }
             "menu_summary" => {
                 arguments(&[])?;
                 Ok(self.menu_summary())
             }
-            "save_phone_number" => self.save_phone_number(arguments(&["phone"])?),
-            "confirm_phone_number" => self.confirm_phone_number(arguments(&["confirmed"])?),
+            "save_phone_number" => self.save_phone_number(arguments(&["phone"])?, request),
+            "confirm_phone_number" => self.confirm_phone_number(arguments(&["confirmed"])?, request),
             "extract_phone_and_order" => self.extract_phone_and_order(arguments(&["text"])?),
             "end_call" => {
                 arguments(&["reason"])?;
@@ -248,6 +300,42 @@ impl ToolDesk {
             }
             _ => Err(Failure::new(Code::UnknownTool, "There is no such tool; nothing was done.")),
         }
+    }
+
+    /// Does something to a line, unless it was done already.
+    fn once(&mut self, request: &ToolRequest, act: impl FnOnce(&mut Self) -> Outcome) -> Outcome {
+        if let Some(content) = self.repeats.answer_again(request) {
+            tracing::info!(tool = %request.name, "the agent asked twice for the same; it was done once");
+            return Ok(Done { content, effect: None });
+        }
+        let done = act(self)?;
+        self.repeats.done(request, &done.content);
+        Ok(done)
+    }
+
+    /// Takes back what the agent no longer wants, as far as nothing was built on it. What has not begun does not begin; an
+    /// order on its way to the disk goes on, and whoever asked for it is told.
+    fn cancel(&mut self, ids: &[String]) {
+        let waited = self.placing.as_mut().map_or(0, |placing| placing.forget(ids)) + self.look_ups.forget(ids);
+        let done = self.journal.cancel(ids);
+        let taken_back = self.take_back();
+        tracing::info!(
+            count = ids.len(),
+            taken_back,
+            left = done.saturating_sub(taken_back),
+            not_begun = waited,
+            "the agent cancelled tool calls"
+        );
+    }
+
+    /// Takes back what can be, and counts it. While an order is being saved, or looked for, what it is made of stays.
+    fn take_back(&mut self) -> usize {
+        if self.placing.is_some() {
+            return 0;
+        }
+        let taken_back = self.journal.take_back();
+        self.repeats.forget(&taken_back);
+        taken_back.len()
     }
 
     /// The desk, unless its cart is being ordered at this moment.
@@ -290,7 +378,8 @@ fn finish(id: String, name: String, outcome: Outcome) -> ToolAnswer {
     match outcome {
         Ok(done) => {
             tracing::info!(event = "ai_decision", tool = %name, decision = "done", "the agent used a tool");
-            ToolAnswer { id, name, content: Value::Object(done.content).to_string(), effect: done.effect }
+            let content = Value::Object(done.content).to_string();
+            ToolAnswer { id, name, content, outcome: "ok", effect: done.effect }
         }
         Err(failure) => {
             let code = failure.code.as_str();
@@ -307,7 +396,7 @@ fn finish(id: String, name: String, outcome: Outcome) -> ToolAnswer {
                     "the agent may not do that yet"
                 );
             }
-            ToolAnswer { id, name, content: failure.to_json().to_string(), effect: None }
+            ToolAnswer { id, name, content: failure.to_json().to_string(), outcome: code, effect: None }
         }
     }
 }

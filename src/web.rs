@@ -5,6 +5,7 @@
 
 pub mod api;
 mod asking;
+pub mod calls;
 pub mod client;
 pub mod console;
 pub mod cookies;
@@ -15,6 +16,7 @@ pub mod health;
 pub mod limits;
 pub mod live;
 pub mod login;
+pub mod metrics;
 pub mod orders;
 pub mod pages;
 pub mod people;
@@ -25,6 +27,7 @@ pub mod server;
 mod site;
 pub mod staff;
 pub mod tv;
+pub mod voicemails;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;

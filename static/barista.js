@@ -21,6 +21,7 @@ import { layerIs } from "./dialog.js";
 import { failureList } from "./failures.js";
 import { drawIcons } from "./icons.js";
 import { follow } from "./live.js";
+import { unheard } from "./messages.js";
 import { arrange, byId, moment, openPage, runClock, say } from "./page.js";
 import { get } from "./server.js";
 import { text } from "./text.js";
@@ -133,6 +134,7 @@ function show() {
   list.show(snapshot);
   more.show(snapshot.settings);
   calls.show(snapshot.calls, snapshot.settings.transcripts);
+  countMessages();
   showDialogs();
   // Those of orders without a card are shown below the board.
   const shown = new Set(open.map(({ order }) => order.order_id));
@@ -224,7 +226,13 @@ function tick() {
     cards.forEach((card) => card.tick());
     whole.tick();
     calls.tick();
+    countMessages();
   }
+}
+
+function countMessages() {
+  const count = unheard(snapshot.messages);
+  say(byId("unheard"), count === 0 ? "" : text.unheard(count));
 }
 
 // Sounds, marks and words for what happened; what was done from here a moment ago is no news here.

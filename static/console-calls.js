@@ -22,7 +22,9 @@ export function callLine(root) {
   log.setAttribute("aria-label", text.transcript);
   const box = dialog({ kind: "drawer", title: text.callsHeading, onClose: stop });
   box.root.id = "calls-drawer";
-  box.body.append(element("p", "soft", text.callsMore), list, heading, log);
+  const earlier = element("a", "", text.earlierCalls);
+  earlier.href = "/barista/calls";
+  box.body.append(element("p", "soft", text.callsMore), list, heading, log, element("p", "call-earlier", earlier));
   say(heading, "");
   root.addEventListener("click", () => {
     if (!root.disabled) {

@@ -7,6 +7,18 @@
 /** The language of this file, as a BCP 47 tag; becomes the `lang` of every page. */
 export const language = "en";
 
+const inSeconds = (ms) => `${(ms / 1000).toFixed(1)} s`;
+
+// Why the agent is gone.
+const lostBy = {
+  unreachable: "it could not be dialled",
+  set_up: "it did not begin in time",
+  error: "it reported an error",
+  closed: "it hung up",
+  silent: "it owed a reply and said nothing",
+  fault: "it sent what cannot be understood",
+};
+
 export const text = {
   // All pages
   shopUnknown: "Our shop",
@@ -217,6 +229,72 @@ export const text = {
   who: { caller: "Caller", agent: "Agent" },
   callEnded: "The call has ended.",
   callLost: "The connection to this call was lost.",
+  earlierCalls: "Earlier calls",
+
+  // Calls that have ended
+  recordsTitle: "Earlier calls",
+  recordsSkip: "Skip to the chosen call",
+  recordsBack: "Back to the console",
+  recordsOlder: "Older calls",
+  recordsNone: "Nothing is kept of any call.",
+  recordsChoose: "Choose a call",
+  unheard: (count) => (count === 1 ? "1 new message" : `${count} new messages`),
+  messagesHeading: "Messages of callers",
+  messageFrom: (when, who) => `Message, ${when}, ${who}`,
+  messageWithheld: "number withheld",
+  messageSeconds: (seconds) => `${seconds} s`,
+  messageNotReady: "not ready yet",
+  messageSilent: "This message cannot be played at the moment. Please try again.",
+  recordsGone: "Nothing is kept of this call any more.",
+  recordOf: (when) => `Call, ${when}`,
+  recordEnded: "Ended",
+  recordDuration: "Duration",
+  recordOrder: "Order",
+  recordNoOrder: "no order",
+  recordReplies: "Replies",
+  recordBargeIns: "Interruptions",
+  recordTools: "Tools used",
+  recordToolsOf: (count, slow) => (slow === 0 ? String(count) : `${count}, ${slow} of them slow`),
+  recordRedials: "Agent dialled again",
+  recordTranscript: "What was said",
+  recordSilent: "Nothing was said.",
+  recordTimeline: "What happened",
+  recordQuiet: "Nothing was noted.",
+  recordCut: "There was more than is kept.",
+  recordSid: (sid) => `Twilio’s name of this call: ${sid}`,
+  endings: {
+    goodbye: "Goodbye",
+    transfer: "Put through to a person",
+    caller_hung_up: "Caller hung up",
+    phone_lost: "Phone connection lost",
+    phone_fault: "Phone connection faulty",
+    agent_unreachable: "Agent not reached",
+    agent_lost: "Agent lost",
+    max_duration: "Longest call reached",
+    caller_idle: "Caller silent",
+    no_conversation: "No conversation",
+    shutdown: "Server stopped",
+  },
+  recordHappened: {
+    agent_dialled: () => "The agent is dialled",
+    agent_live: (entry) => `The agent is there, after ${inSeconds(entry.took_ms)}`,
+    agent_resumed: (entry) => `The agent is there again, after ${inSeconds(entry.took_ms)}`,
+    agent_lost: (entry) => `The agent is gone: ${lostBy[entry.reason] || entry.reason}`,
+    agent_renewed: () => "The agent’s session is renewed",
+    reply_began: () => "The agent speaks",
+    reply_heard: () => "It was heard to the end",
+    barge_in: (entry) => `The caller interrupts; ${inSeconds(entry.took_ms)} were not heard`,
+    turn: (entry) => `The agent answered after ${inSeconds(entry.took_ms)}`,
+    tool_began: (entry) => `${entry.tool} is asked for`,
+    tool_done: (entry) => `${entry.tool}: ${entry.outcome}, after ${inSeconds(entry.took_ms)}`,
+    tool_cancelled: (entry) => `${entry.tool} is no longer wanted`,
+    tool_slow: (entry) => `${entry.tool} takes a moment`,
+    order_placed: (entry) => `Order ${entry.order_number} is placed`,
+    number_again: () => "The order number is said again",
+    keys: (entry) => (entry.count === 1 ? "The caller pressed a key" : `The caller pressed ${entry.count} keys`),
+    asked: () => "The caller is asked whether they are there",
+    goodbye: () => "Goodbye is said",
+  },
 
   // Console: the rest
   more: "More",

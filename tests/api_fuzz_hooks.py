@@ -30,6 +30,16 @@ schemathesis.openapi.format(
     ),
 )
 
+# Likewise among calls.
+schemathesis.openapi.format(
+    "call-cursor",
+    st.builds(
+        lambda at, n: base64.urlsafe_b64encode(f"{at:020}#CA{n}".encode()).rstrip(b"=").decode(),
+        st.integers(0, 2**62),
+        st.integers(0, 2**40),
+    ),
+)
+
 
 class Orders:
     """A few orders that there are: what the tool makes up by itself is hardly ever one of them."""

@@ -1,10 +1,11 @@
 //! The yardstick: forwards every message between the same two sockets and converts nothing. One task a call, 4 KiB read
-//! buffers, one flush for what is ready.
+//! buffers, one flush for all that is ready on the other side.
 
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt};
 use std::net::{Ipv4Addr, SocketAddr};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{accept_async_with_config, client_async_with_config};
 
 pub(crate) fn config() -> WebSocketConfig {
@@ -28,12 +29,25 @@ async fn relay(phone: TcpStream, agent: SocketAddr) {
     let (mut agent, _) = client_async_with_config(url, agent_socket, Some(config())).await.expect("a handshake");
     loop {
         let sent = tokio::select! {
-            Some(Ok(message)) = phone.next() => agent.send(message).await,
-            Some(Ok(message)) = agent.next() => phone.send(message).await,
+            Some(Ok(message)) = phone.next() => forward(message, &mut phone, &mut agent).await,
+            Some(Ok(message)) = agent.next() => forward(message, &mut agent, &mut phone).await,
             else => return,
         };
         if sent.is_err() {
             return;
         }
     }
+}
+
+/// A message and whatever else has come meanwhile.
+async fn forward<S, T>(first: Message, from: &mut S, to: &mut T) -> Result<(), Error>
+where
+    S: Stream<Item = Result<Message, Error>> + Unpin,
+    T: Sink<Message, Error = Error> + Unpin,
+{
+    to.feed(first).await?;
+    while let Some(Some(message)) = from.next().now_or_never() {
+        to.feed(message?).await?;
+    }
+    to.flush().await
 }

@@ -8,11 +8,26 @@ use std::time::Duration;
 /// How long a goodbye that was announced, but not begun, is waited for.
 const GOODBYE_GRACE: Duration = Duration::from_secs(3);
 
-/// What is to happen after the goodbye.
+/// Why there is a goodbye, and with it what happens afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
+    /// The conversation is over.
     HangUp,
+    /// The caller is put through.
     Transfer,
+    /// Nobody speaks.
+    Idle,
+    /// The line sounds without end, and nobody converses.
+    Noise,
+    /// The call has lasted long enough.
+    Late,
+}
+
+impl Purpose {
+    /// Whether a caller who speaks calls it off.
+    pub(super) fn can_be_called_off(self) -> bool {
+        matches!(self, Self::HangUp | Self::Transfer | Self::Idle)
+    }
 }
 
 /// A goodbye in progress.
@@ -46,6 +61,17 @@ impl Ending {
     /// The closing phrase stood in the agent's text: it is in the reply being spoken, or in the next one.
     pub(super) fn phrase(now: Duration, replies: &Replies) -> Self {
         Self { in_progress: replies.is_speaking(), ..Self::asked(now, Purpose::HangUp, replies) }
+    }
+
+    /// Something is said after all that was to be the last: the next reply is waited for.
+    pub(super) fn wait_for_another(&mut self, now: Duration, replies: &Replies) {
+        // One that begins while this one is still being spoken comes after it.
+        (self.since, self.generation, self.in_progress) = (now, replies.generation(), false);
+    }
+
+    /// Whether all of the goodbye is on the phone side: nothing of it is still to come from the agent.
+    pub(super) fn is_sent(&self, replies: &Replies) -> bool {
+        (self.in_progress || replies.generation() > self.generation) && !replies.is_speaking()
     }
 
     /// A second sign of the same end.

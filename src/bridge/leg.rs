@@ -5,10 +5,10 @@
 use futures_util::{Sink, Stream};
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
-/// Unsent bytes on one leg before it counts as stalled: minutes of audio.
-const MAX_QUEUED_BYTES: usize = 4 << 20;
+/// Unsent bytes on one leg before it counts as stalled: 22 s of linear16 to the agent, three minutes to the phone.
+const MAX_QUEUED_BYTES: usize = 2 << 20;
 
 /// The socket is gone, or its peer does not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,11 @@ where
     pub(super) fn send(&mut self, message: M, bytes: usize) {
         self.queue.push_back((message, bytes));
         self.queued_bytes += bytes;
+    }
+
+    /// Whether the socket has taken all there was.
+    pub(super) fn has_sent(&self) -> bool {
+        self.queue.is_empty() && !self.unflushed
     }
 
     /// Forgets what the socket has not taken yet.
@@ -80,11 +85,18 @@ where
         Pin::new(&mut self.socket).poll_next(cx)
     }
 
+    /// Says goodbye if the socket takes it at once, and is gone: nobody waits for a peer that is given up.
+    pub(super) fn take_leave(mut self, farewell: M) {
+        self.drop_unsent();
+        self.send(farewell, 0);
+        let _ = self.poll_send(&mut Context::from_waker(Waker::noop()));
+    }
+
     /// Writes what is queued and closes; the caller bounds the wait.
     pub(super) async fn close(mut self, farewell: M) {
         self.send(farewell, 0);
         std::future::poll_fn(|cx| match self.poll_send(cx) {
-            Poll::Pending if self.queue.is_empty() && !self.unflushed => Poll::Ready(()),
+            Poll::Pending if self.has_sent() => Poll::Ready(()),
             Poll::Ready(_) => Poll::Ready(()),
             Poll::Pending => Poll::Pending,
         })

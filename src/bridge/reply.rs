@@ -21,6 +21,24 @@ enum State {
     Interrupted,
 }
 
+/// What the caller did not hear of a reply that they spoke into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Interruption {
+    /// Of what was sent.
+    pub(super) unheard: Duration,
+    /// Which part of what was sent was heard, from 0 to 1 000.
+    pub(super) heard_permille: u32,
+    /// More of it was still to come.
+    pub(super) open: bool,
+}
+
+impl Interruption {
+    /// Whether more than `slack` of the reply was not heard, as far as anybody knows.
+    pub(super) fn lost_more_than(&self, slack: Duration) -> bool {
+        self.open || self.unheard > slack
+    }
+}
+
 /// The agent's replies, numbered by generation.
 #[derive(Debug)]
 pub(super) struct Replies {
@@ -29,6 +47,8 @@ pub(super) struct Replies {
     last_audio: Duration,
     /// When everything sent so far will have been played.
     busy_until: Duration,
+    /// How long what was sent of the latest reply lasts.
+    length: Duration,
     marked: u32,
     flushed: u32,
     heard: u32,
@@ -44,6 +64,7 @@ impl Replies {
             generation: 0,
             last_audio: Duration::ZERO,
             busy_until: Duration::ZERO,
+            length: Duration::ZERO,
             marked: 0,
             flushed: 0,
             heard: 0,
@@ -80,8 +101,15 @@ impl Replies {
         was_speaking
     }
 
-    /// The caller speaks: what was sent is flushed, what comes of this reply is dropped.
-    pub(super) fn interrupt(&mut self, now: Duration) {
+    /// The caller speaks: what was sent is flushed, what comes of this reply is dropped. None: all of it was heard.
+    pub(super) fn interrupt(&mut self, now: Duration) -> Option<Interruption> {
+        let unheard = self.buffered(now).min(self.length);
+        // One whose end was never told has ended all the same once it was played.
+        let coming = !unheard.is_zero() || now.saturating_sub(self.last_audio) < NEW_REPLY_GAP;
+        let open = self.state == State::Speaking && coming;
+        let heard = self.length.saturating_sub(unheard);
+        let heard_permille = (heard.as_millis() * 1000 / self.length.as_millis().max(1)) as u32;
+        let interrupted = (open || !unheard.is_zero()).then_some(Interruption { unheard, heard_permille, open });
         if self.state == State::Speaking {
             self.state = State::Interrupted;
             // The gap is counted from here: a late chunk may come after a pause in the stream before the interruption.
@@ -91,11 +119,19 @@ impl Replies {
         self.flushed = self.marked;
         self.busy_until = now;
         self.heard_at = now;
+        interrupted
+    }
+
+    /// What the phone side has been sent and has not played.
+    pub(super) fn buffered(&self, now: Duration) -> Duration {
+        self.busy_until.saturating_sub(now)
     }
 
     /// `bytes` of µ-law went to the phone leg.
     pub(super) fn sent(&mut self, now: Duration, bytes: usize) {
-        self.busy_until = self.busy_until.max(now) + Duration::from_millis(bytes as u64 / BYTES_PER_MS);
+        let length = Duration::from_millis(bytes as u64 / BYTES_PER_MS);
+        self.busy_until = self.busy_until.max(now) + length;
+        self.length += length;
     }
 
     /// The generation to mark, when its audio is complete.
@@ -111,6 +147,10 @@ impl Replies {
         }
         self.heard = generation;
         self.heard_at = now;
+        if generation == self.generation && self.state != State::Speaking {
+            // All of it was played, sooner than the bytes say perhaps: the far end's clock is the one that counts.
+            self.busy_until = self.busy_until.min(now);
+        }
         true
     }
 
@@ -142,6 +182,7 @@ impl Replies {
     fn begin(&mut self) {
         self.state = State::Speaking;
         self.generation += 1;
+        self.length = Duration::ZERO;
     }
 }
 

@@ -11,8 +11,10 @@ pub struct Summary {
     pub frames_in: u64,
     /// Media messages to the caller.
     pub frames_out: u64,
-    /// Caller audio dropped while the agent was being dialled, in milliseconds.
+    /// Caller audio dropped while there was no agent, in milliseconds.
     pub dropped_early_ms: u64,
+    /// How often the agent was dialled once more.
+    pub redials: u32,
     /// Replies that the agent began.
     pub replies: u32,
     /// How often the caller spoke into a reply.

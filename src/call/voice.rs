@@ -1,13 +1,16 @@
-//! Twilio's webhooks: a call comes in, a stream has ended, how streams and texts fared. All but the last two answer with
-//! TwiML.
+//! Twilio's webhooks: a call comes in, a stream has ended, a message was left, how streams, recordings and texts fared. All
+//! but the last three answer with TwiML.
 
 use super::Calls;
+use super::fallback::Refused;
 use super::live::Expected;
-use crate::bridge::EndReason;
 use crate::order_service::{CarrierReport, CarrierStatus, OrderError};
+use crate::ordering::phone_number::PhoneNumber;
 use crate::rates::Seldom;
+use crate::tools::callers_number;
 use crate::twilio::signature;
-use crate::twilio::twiml::{Dial, Stream, Twiml};
+use crate::twilio::twiml::{Stream, Twiml};
+use crate::voicemail::Told;
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Extension, Form, FromRequest as _, Query, Request, State};
@@ -25,6 +28,8 @@ pub(super) fn router(calls: Calls) -> Router {
         .route("/voice", post(voice))
         .route("/voice/after", post(after))
         .route("/voice/status", post(stream_status))
+        .route("/voice/recorded", post(recorded))
+        .route("/voice/recording", post(recording_status))
         .route("/sms/status", post(text_status))
         .with_state(calls)
 }
@@ -45,18 +50,14 @@ async fn voice(
 ) -> Result<Response, Refusal> {
     let params = calls.verified(request, calls.settings().auth_token.as_ref()).await?;
     let call_sid = call_sid(&params)?;
-    let now = Instant::now();
-    let taken = calls.live().count() + calls.tokens().outstanding(now);
-    if taken >= calls.settings().max_calls {
-        tracing::warn!(call.sid = call_sid, "a call was turned away: {taken} are in progress or about to start");
-        return Ok(answer(&calls.nobody_there(&calls.settings().shop.menu().sentences().say_busy)));
-    }
-    let correlation_id = id.map(|Extension(id)| id.0).unwrap_or_default();
     let from = field(&params, "From").map(str::to_owned);
-    let expected = Expected { call_sid: call_sid.to_owned(), from, correlation_id };
-    let Some(token) = calls.tokens().issue(expected, now) else {
-        tracing::error!(call.sid = call_sid, "a call was turned away: too many are about to start");
-        return Ok(answer(&calls.nobody_there(&calls.settings().shop.menu().sentences().say_busy)));
+    let correlation_id = id.map(|Extension(id)| id.0).unwrap_or_default();
+    let token = match calls.take_on(Expected { call_sid: call_sid.to_owned(), from, correlation_id }) {
+        Ok(token) => token,
+        Err(why) => {
+            calls.0.notes.metrics.call_turned_away(why.as_str());
+            return Ok(answer(&calls.nobody_there(why.into())));
+        }
     };
     let settings = calls.settings();
     // Twilio takes a name and a value of under 500 characters together.
@@ -89,6 +90,26 @@ async fn after(State(calls): State<Calls>, request: Request) -> Result<Response,
     }
     tracing::debug!(call.sid = call_sid, ?reason, "Twilio asks how the call goes on");
     Ok(answer(&calls.twiml_after(reason)))
+}
+
+/// The caller has left a message, or hung up instead of ending it. This request alone tells who it was.
+async fn recorded(State(calls): State<Calls>, request: Request) -> Result<Response, Refusal> {
+    let params = calls.verified(request, calls.settings().auth_token.as_ref()).await?;
+    let call_sid = call_sid(&params)?;
+    let from = field(&params, "From").and_then(|from| calls.callers_number(from));
+    let noted = calls.note_message(call_sid, &params, from).await;
+    Ok(answer(&calls.twiml_after_message(noted.is_ok())))
+}
+
+/// A message can be fetched, or nothing was said.
+async fn recording_status(State(calls): State<Calls>, request: Request) -> Result<StatusCode, Refusal> {
+    let params = calls.verified(request, calls.settings().auth_token.as_ref()).await?;
+    let call_sid = call_sid(&params)?;
+    match field(&params, "RecordingStatus") {
+        None | Some("completed") => calls.note_message(call_sid, &params, None).await?,
+        Some(status) => tracing::debug!(call.sid = call_sid, "Twilio reports a recording as {status}"),
+    }
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn stream_status(State(calls): State<Calls>, request: Request) -> Result<StatusCode, Refusal> {
@@ -172,6 +193,72 @@ impl IntoResponse for Refusal {
 }
 
 impl Calls {
+    /// Expects a call's stream: the token that lets it in.
+    ///
+    /// # Errors
+    /// Why this call is not taken.
+    fn take_on(&self, expected: Expected) -> Result<String, Refused> {
+        let (now, call_sid) = (Instant::now(), expected.call_sid.clone());
+        let from = expected.from.as_deref().and_then(|from| self.callers_number(from));
+        // Before all else: who calls all day must not ring the shop all day because it is closed to calls.
+        if !self.callers().admits(&call_sid, from.as_ref(), now) {
+            let from = from.as_ref().map(PhoneNumber::masked);
+            tracing::warn!(call.sid = call_sid, from, "a call was turned away: too many come from this number");
+            return Err(Refused::TooOften);
+        }
+        let place = self.place_for(expected, now);
+        if place.is_err() {
+            // Who finds us busy calls again, and is not to be sent away for that.
+            self.callers().give_back(&call_sid);
+        }
+        place
+    }
+
+    /// A place for a call, whoever it is from.
+    fn place_for(&self, expected: Expected, now: Instant) -> Result<String, Refused> {
+        let call_sid = expected.call_sid.clone();
+        if self.is_draining() {
+            tracing::info!(call.sid = call_sid, "a call was turned away: the server is to stop");
+            return Err(Refused::Draining);
+        }
+        let taken = self.live().count() + self.tokens().outstanding_beside(&call_sid, now);
+        if taken >= self.settings().line.max_calls {
+            tracing::warn!(call.sid = call_sid, "a call was turned away: {taken} are in progress or about to start");
+            return Err(Refused::Busy);
+        }
+        self.tokens().issue(expected, now).ok_or_else(|| {
+            tracing::error!(call.sid = call_sid, "a call was turned away: too many are about to start");
+            Refused::Busy
+        })
+    }
+
+    /// The number that a call comes from, unless it is withheld.
+    fn callers_number(&self, from: &str) -> Option<PhoneNumber> {
+        callers_number(from, self.region())
+    }
+
+    /// Keeps what a request tells of a message that a caller has left.
+    async fn note_message(&self, call_sid: &str, params: &Params, from: Option<PhoneNumber>) -> Result<(), Refusal> {
+        // The first of the two requests names the recording only by its address.
+        let sid = field(params, "RecordingSid").or_else(|| field(params, "RecordingUrl")?.rsplit('/').next());
+        let Some(recording_sid) = sid.and_then(|sid| sid.parse().ok()) else {
+            tracing::debug!(call.sid = call_sid, "Twilio tells of a message and names no recording");
+            return Ok(());
+        };
+        let seconds = field(params, "RecordingDuration").and_then(|seconds| seconds.parse().ok());
+        let told = Told { recording_sid, call_sid: call_sid.to_owned(), from, seconds };
+        match self.voicemails().note(&told).await {
+            Ok(()) => {
+                tracing::info!(event = "voicemail", call.sid = call_sid, "a caller has left a message");
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!(call.sid = call_sid, "a caller's message was not noted: {error}");
+                Err(Refusal::NotSaved)
+            }
+        }
+    }
+
     /// The form, once it is proven to be Twilio's. Without a token to prove it by (a local server), any form will do.
     async fn verified(&self, request: Request, auth_token: Option<&SecretString>) -> Result<Params, Refusal> {
         let (uri, headers) = (request.uri().clone(), request.headers().clone());
@@ -198,41 +285,6 @@ impl Calls {
         } else {
             Err(Refusal::NotTwilio)
         }
-    }
-
-    /// What a call hears next, given how its stream ended; none: no stream of it is known.
-    pub(super) fn twiml_after(&self, reason: Option<EndReason>) -> Twiml {
-        match reason {
-            Some(EndReason::Goodbye | EndReason::CallerHungUp | EndReason::MaxDuration) => Twiml::hangup(),
-            Some(EndReason::Transfer) => self.transfer(None).unwrap_or_else(Twiml::hangup),
-            None | Some(EndReason::AgentUnreachable) => {
-                self.nobody_there(&self.settings().shop.menu().sentences().say_unavailable)
-            }
-            Some(EndReason::PhoneLost | EndReason::PhoneFault | EndReason::AgentLost | EndReason::Shutdown) => {
-                self.nobody_there(&self.settings().shop.menu().sentences().say_apology)
-            }
-        }
-    }
-
-    /// What a caller hears whom nobody answered; one who has talked to somebody has heard enough.
-    fn twiml_after_transfer(&self, status: &str) -> Twiml {
-        if matches!(status, "completed" | "answered") {
-            Twiml::hangup()
-        } else {
-            Twiml::say_and_hangup(&self.settings().shop.menu().sentences().say_unavailable)
-        }
-    }
-
-    /// The caller is told why nobody takes the order, and put through to a person where there is one.
-    fn nobody_there(&self, say: &str) -> Twiml {
-        self.transfer(Some(say)).unwrap_or_else(|| Twiml::say_and_hangup(say))
-    }
-
-    fn transfer(&self, say: Option<&str>) -> Option<Twiml> {
-        let settings = self.settings();
-        let number = settings.transfer_number.clone()?;
-        let action = Some(settings.http_url("/voice/after"));
-        Some(Twiml::dial(say, Dial { number, caller_id: settings.number.clone(), action }))
     }
 }
 

@@ -23,6 +23,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
+use tokio_util::sync::CancellationToken;
 
 const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8000);
 const ORDERS_DIR: &str = "orders/demo";
@@ -59,7 +60,8 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     };
     start_logs(&settings)?;
     refuse_real_orders(Path::new(&dir)).await?;
-    let shutdown = super::shutdown_on_signal()?;
+    let shutdown = CancellationToken::new();
+    super::cancel_on_signals([shutdown.clone()])?;
 
     let (events, told) = mpsc::unbounded_channel();
     let observer = Observer { events: Some(events), tap: None };

@@ -2,9 +2,9 @@
 
 use super::reader::Reader;
 use super::{
-    AgentConfig, AudioChoice, Config, DeliveriesConfig, DynamodbConfig, Exposure, FinalConfirmationChoice, LogConfig,
-    OrdersConfig, ScreensConfig, ServerConfig, SheetsConfig, ShopConfig, StoreKind, TelephoneConfig, TextAccount,
-    WebhookConfig, is_loopback_host, parse_ip, without_port,
+    AgentConfig, AudioChoice, CallRecords, Config, DeliveriesConfig, DynamodbConfig, Exposure, Fallback,
+    FinalConfirmationChoice, LineConfig, LogConfig, OrdersConfig, ScreensConfig, ServerConfig, SheetsConfig,
+    ShopConfig, StoreKind, TelephoneConfig, TextAccount, WebhookConfig, is_loopback_host, parse_ip, without_port,
 };
 use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
@@ -168,8 +168,43 @@ pub(super) fn read_shop(reader: &mut Reader<'_>) -> ShopConfig {
             })
             .unwrap_or(FinalConfirmationChoice::MultiItem),
         ready_for: Duration::from_secs(3600 * reader.number("READY_HOURS", 12, 1..=168)),
+    }
+}
+
+pub(super) fn read_line(reader: &mut Reader<'_>, telephone: &TelephoneConfig) -> LineConfig {
+    let fallback = reader.parsed("FALLBACK", "transfer, voicemail or sentence", |text| match text {
+        "transfer" => Some(Fallback::Transfer),
+        "voicemail" => Some(Fallback::Voicemail),
+        "sentence" => Some(Fallback::Sentence),
+        _ => None,
+    });
+    if fallback == Some(Fallback::Transfer) {
+        let why = "FALLBACK=transfer needs the number of a person";
+        reader.need("TRANSFER_NUMBER", telephone.transfer_number.is_some(), why);
+    }
+    if fallback == Some(Fallback::Voicemail) {
+        let why = "FALLBACK=voicemail needs the account whose recordings are played and deleted";
+        reader.need("TWILIO_ACCOUNT_SID", telephone.account_sid.is_some(), why);
+        reader.need("TWILIO_AUTH_TOKEN", telephone.auth_token.is_some(), why);
+    }
+    let usual = if telephone.transfer_number.is_some() { Fallback::Transfer } else { Fallback::Sentence };
+    LineConfig {
         max_calls: reader.number("MAX_CALLS", 40, 1..=10_000) as usize,
-        max_call: Duration::from_secs(reader.number("MAX_CALL_SECONDS", 900, 30..=7_000)),
+        calls_per_hour: reader.number("CALLS_PER_HOUR", 20, 1..=10_000) as u32,
+        max_call: Duration::from_secs(reader.number("MAX_CALL_SECONDS", 900, 30..=36_000)),
+        caller_idle: Duration::from_secs(reader.number("CALLER_IDLE_SECONDS", 15, 5..=600)),
+        max_talk: Duration::from_secs(reader.number("MAX_TALK_SECONDS", 180, 30..=3_600)),
+        agent_session: Duration::from_secs(reader.number("AGENT_SESSION_SECONDS", 6_600, 60..=7_100)),
+        fallback: fallback.unwrap_or(usual),
+        drain: Duration::from_secs(reader.number("DRAIN_SECONDS", 300, 0..=36_000)),
+        records: reader
+            .parsed("CALL_RECORDS", "none, timeline or transcript", |text| match text {
+                "none" => Some(CallRecords::Nothing),
+                "timeline" => Some(CallRecords::Timeline),
+                "transcript" => Some(CallRecords::Transcript),
+                _ => None,
+            })
+            .unwrap_or(CallRecords::Timeline),
     }
 }
 

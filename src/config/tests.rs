@@ -90,6 +90,24 @@ fn every_malformed_setting_is_named_with_what_is_expected() {
 }
 
 #[test]
+fn a_tape_needs_the_account_that_keeps_it() {
+    let tape = |settings: &[(&str, &str)]| {
+        let settings: Vec<_> =
+            settings.iter().copied().chain([("DEEPGRAM_API_KEY", "k"), ("FALLBACK", "voicemail")]).collect();
+        read(&settings).map(|config| config.line.fallback)
+    };
+    let (sid, token) = (("TWILIO_ACCOUNT_SID", "AC1"), ("TWILIO_AUTH_TOKEN", "sesame"));
+    assert_eq!(tape(&[sid, token]).unwrap(), Fallback::Voicemail);
+    for (settings, missing) in
+        [(&[sid][..], &["TWILIO_AUTH_TOKEN"][..]), (&[token], &["TWILIO_ACCOUNT_SID"]), (&[], &[sid.0, token.0])]
+    {
+        let error = tape(settings).expect_err("nobody could listen to what is said");
+        let named: Vec<_> = error.problems.iter().map(|problem| problem.name).collect();
+        assert_eq!(named, missing, "{error}");
+    }
+}
+
+#[test]
 fn deliveries_are_off_until_they_are_configured() {
     let deliveries = |settings: &[(&str, &str)]| {
         let settings: Vec<_> = settings.iter().copied().chain([("DEEPGRAM_API_KEY", "k")]).collect();
@@ -150,7 +168,7 @@ fn a_secret_may_come_from_a_file_and_a_missing_file_is_named() {
 #[test]
 fn an_empty_value_means_the_default() {
     let config = read(&[("DEEPGRAM_API_KEY", "k"), ("SHOP_ID", ""), ("MAX_CALLS", " ")]).unwrap();
-    assert_eq!((config.shop.id.as_str(), config.shop.max_calls), ("main", 40));
+    assert_eq!((config.shop.id.as_str(), config.line.max_calls), ("main", 40));
 }
 
 #[test]

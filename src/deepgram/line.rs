@@ -2,22 +2,27 @@
 //!
 //! What is said on the socket is [`super::message`]'s; when to dial is the bridge's.
 
+mod socket;
+
+pub use socket::AgentSocket;
+
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, header};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config, tungstenite};
 
-/// The agent leg's socket.
-pub type AgentSocket = WebSocketStream<MaybeTlsStream<TcpStream>>;
-
 /// Two or three chunks of audio. The library zero-fills the whole buffer before every read, so that a large one costs more
 /// than it saves, and every call has its own.
 const BUFFER_BYTES: usize = 4 << 10;
 /// Agent speech comes in chunks of some kilobytes; text messages are far smaller.
 const MAX_MESSAGE_BYTES: usize = 1 << 20;
+
+/// What the agent's host has not acknowledged for so long tells that it is gone.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(5);
 
 /// Where and as whom the agent is dialled. Cheap to clone.
 #[derive(Clone)]
@@ -44,6 +49,17 @@ pub enum DialError {
     Handshake(String),
 }
 
+impl DialError {
+    /// Whether dialling once more would be in vain: what we ask with is wrong.
+    pub fn is_for_good(&self) -> bool {
+        match self {
+            Self::Request(_) => true,
+            Self::Refused(status) => (400..500).contains(status) && !matches!(status, 408 | 425 | 429),
+            Self::Io(_) | Self::Handshake(_) => false,
+        }
+    }
+}
+
 impl AgentLine {
     /// Prepares the TLS configuration once; every call shares it.
     pub fn new(url: &str, api_key: &SecretString) -> Result<Self, DialError> {
@@ -66,12 +82,32 @@ impl AgentLine {
             .max_message_size(Some(MAX_MESSAGE_BYTES))
             .max_frame_size(Some(MAX_MESSAGE_BYTES));
         match connect_async_tls_with_config(request, Some(config), true, Some(self.connector)).await {
-            Ok((socket, _)) => Ok(socket),
+            Ok((socket, _)) => {
+                notice_silence(&socket);
+                Ok(AgentSocket::new(socket))
+            }
             Err(tungstenite::Error::Io(error)) => Err(DialError::Io(error)),
             Err(tungstenite::Error::Http(response)) => Err(DialError::Refused(response.status().as_u16())),
             Err(error) => Err(DialError::Handshake(error.to_string())),
         }
     }
+}
+
+/// A host that has vanished without a word is noticed by what it no longer acknowledges; audio goes to it all the time.
+fn notice_silence(socket: &WebSocketStream<MaybeTlsStream<TcpStream>>) {
+    #[cfg(target_os = "linux")]
+    {
+        let tcp = match socket.get_ref() {
+            MaybeTlsStream::Plain(tcp) => tcp,
+            MaybeTlsStream::Rustls(tls) => tls.get_ref().0,
+            _ => return,
+        };
+        if let Err(error) = socket2::SockRef::from(tcp).set_tcp_user_timeout(Some(UNACKNOWLEDGED)) {
+            tracing::debug!("a host that vanishes will be noticed late: {error}");
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = socket;
 }
 
 /// TLS by rustls with ring and the machine's root certificates.

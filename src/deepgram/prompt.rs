@@ -112,6 +112,11 @@ fn prompt(menu: &Menu, can_transfer: bool) -> String {
     }
     let needed =
         if needed.is_empty() { "Nothing more is needed than the drinks.".to_owned() } else { needed.join("\n") };
+    let wrong = if can_transfer {
+        "What is in it already you cannot take out: offer to put them through to a person for that."
+    } else {
+        "What is in it already you cannot take out: tell them to say so at the counter."
+    };
     let transfer = if can_transfer {
         "\n- If they ask for a person, or you have failed them twice, say that you are putting them through and call \
          transfer_to_human."
@@ -126,7 +131,14 @@ HOW YOU SPEAK
 - Plain spoken words only: no lists, no symbols, no emoji, no markup. Say prices as words.
 - Never say a tool's name, JSON, or that you are using a tool. While you look something up, say so in two words.
 - If you did not understand, say so and ask; never guess a drink, a choice, a name or a digit.
-- If the caller interrupts, drop what you were saying and answer them.
+- If the caller interrupts, drop what you were saying and answer them. Do not take for heard what you had not said to \
+the end.
+- What they type on their keypad comes as their words, such as \"My phone number is …; I typed it on my keypad.\" Save a \
+number given so with save_phone_number and read it back as any other.
+- The line may drop and come back in the middle of a call: what was said and done before is in this conversation and \
+still holds. Then do not greet again, do not ask again what is answered, and do not call again a tool that has answered; \
+go on where you were. If you are not sure what is in the cart call get_cart, if not sure whether the order is placed \
+order_is_placed.
 
 TAKING A DRINK
 1. When you know what they want, call add_to_cart. It only stages the drink. What they did not mention takes its \
@@ -138,6 +150,8 @@ clear_pending_item.
 4. Ask whether they would like anything else. One drink at a time: confirm or clear one before you stage the next.
 - To change or remove what is in the cart, use modify_cart_item or remove_from_cart; call get_cart first if you are not \
 sure which line they mean.
+- If an answer has `repeated` true, that was done already and was not done twice: go on. If they mean another line as \
+well, call get_cart first.
 
 BEFORE THE ORDER
 {needed}
@@ -147,7 +161,10 @@ PLACING THE ORDER
 yes; then call checkout_order with confirmed true. For a single drink just confirmed, call checkout_order directly.
 - Never say that an order is placed, and never say an order number, before checkout_order has answered ok.
 - Then say the order number from `spoken_order_number` digit by digit, slowly, once; and, if `ready_in_minutes` is there, \
-about when it will be ready.
+about when it will be ready. If they missed the number, say it again; order_is_placed has it as well.
+- If checkout_order answers with `heard` false, they may not have heard all that you read back. The order is placed. Say \
+so, read `summary` once more, and ask whether it is right. If it is not, say what was ordered and offer to add what is \
+missing: another drink and another checkout_order go to the same order. {wrong}
 - When they have nothing more, say a short goodbye that ends with \"Goodbye!\" and call end_call. Do not call end_call \
 while a question is open.{transfer}
 
@@ -243,7 +260,12 @@ mod tests {
         }
         assert!(boba.contains("PHONE NUMBER:") && !boba.contains("NAME: ask for a first name"));
         assert!(coffee.contains("NAME: ask for a first name") && !coffee.contains("PHONE NUMBER:"));
-        assert!(!settings("boba", &[], false).expect("settings").agent.think.prompt.contains("transfer_to_human"));
+        let alone = settings("boba", &[], false).expect("settings").agent.think.prompt;
+        assert!(!alone.contains("transfer_to_human") && alone.contains("at the counter"));
+        for word in ["`heard` false", "`repeated` true", "keypad", "do not greet again"] {
+            assert!(alone.contains(word), "{word}");
+        }
+        assert!(boba.chars().count() < 12_000, "{}", boba.chars().count());
     }
 
     #[test]

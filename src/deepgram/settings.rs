@@ -5,8 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::sync::Arc;
 
-use super::message::HistoryItem;
+use super::message::{ClientMessage, HistoryItem};
 
 /// Longer prompts are cut by Deepgram without a word.
 pub const MAX_PROMPT_CHARS: usize = 25_000;
@@ -79,6 +80,38 @@ pub struct Settings {
     pub audio: Audio,
     /// The agent itself.
     pub agent: Agent,
+}
+
+/// The opening message as it is sent: written once, the same for every call.
+#[derive(Debug)]
+pub struct Opening {
+    settings: Settings,
+    text: Arc<str>,
+}
+
+impl Opening {
+    /// Writes the message down.
+    pub fn new(settings: Settings) -> Self {
+        let text = written(settings.clone()).into();
+        Self { settings, text }
+    }
+
+    /// The text frame that begins a conversation.
+    pub fn text(&self) -> Arc<str> {
+        Arc::clone(&self.text)
+    }
+
+    /// The text frame that goes on with a conversation: with what was said before, and without a second greeting.
+    pub fn resumed(&self, before: Context) -> String {
+        let mut settings = self.settings.clone();
+        settings.agent.context = (!before.messages.is_empty()).then_some(before);
+        settings.agent.greeting = None;
+        written(settings)
+    }
+}
+
+fn written(settings: Settings) -> String {
+    ClientMessage::Settings(Box::new(settings)).to_json()
 }
 
 /// Switches.

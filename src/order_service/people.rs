@@ -43,6 +43,28 @@ impl OrderService {
         Ok(erased)
     }
 
+    /// The calls that a customer's orders were placed on: of those that hold the phone number, and of those that hold none
+    /// and were made on a call from it. Once the customer is erased, the orders name them no more.
+    pub async fn calls_of(&self, phone: &PhoneNumber) -> Result<Vec<String>, OrderError> {
+        let (shop_id, e164) = (self.0.rules.shop_id.as_str(), Some(phone.as_e164()));
+        let is_theirs = |record: &Record| {
+            let order = &record.order;
+            order.phone.as_ref() == Some(phone)
+                || order.customer_id.as_deref() == e164
+                || is_by_caller(record, shop_id, phone)
+        };
+        let (mut calls, mut query) = (Vec::new(), Query { limit: 200, ..Query::default() });
+        loop {
+            let page = self.list(&query).await?;
+            let theirs = page.records.iter().filter(|record| is_theirs(record));
+            calls.extend(theirs.filter_map(|record| record.order.call_sid.clone()));
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => return Ok(calls),
+            }
+        }
+    }
+
     /// Erases customers from completed and cancelled orders that were made at least `days` ago, and tells how many.
     pub async fn erase_old(&self, days: u32) -> Result<u64, OrderError> {
         let age = SignedDuration::from_hours(24 * i64::from(days));

@@ -306,6 +306,17 @@ impl Cart {
         ordered
     }
 
+    /// Goes on in another cart's stead, of which this one is a part or an earlier state. It counts as changed, and what the
+    /// caller said in this turn or before is no yes to anything in it that is still asked.
+    pub fn take_the_place_of(&mut self, other: &Cart, turn: Turn) {
+        // The same revision would be the same cart.
+        self.revision = other.revision + 1;
+        self.last_question = self.last_question.max(turn);
+        if let Some(pending) = &mut self.pending {
+            pending.since = pending.since.max(turn);
+        }
+    }
+
     fn put_pending(&mut self, item: Item, turn: Turn) -> Result<&Item, CartError> {
         self.check_limit(self.drinks().saturating_add(item.quantity))?;
         self.last_question = self.last_question.max(turn);

@@ -46,6 +46,26 @@ pub struct Sentences {
     pub say_busy: String,
     /// Said when a call broke.
     pub say_apology: String,
+    /// Said before the tone, when nobody can take the order but a message can be left.
+    pub say_voicemail: String,
+    /// Said when a message was left.
+    pub say_thanks: String,
+    /// The agent's words when it is back after the connection with it was lost.
+    pub back: String,
+    /// The agent's words while a tool takes long.
+    pub one_moment: String,
+    /// The agent's words when the caller has been silent.
+    pub still_there: String,
+    /// And its goodbye when they stay so.
+    pub idle_goodbye: String,
+    /// Its goodbye to a line that only makes sounds: music, a recording.
+    pub noise_goodbye: String,
+    /// Its goodbye when the longest call is over.
+    pub late_goodbye: String,
+    /// Its words before the caller is put through to a person.
+    pub transfer: String,
+    /// The order number once more, when the caller did not hear it to its end; `{number}` stands for it.
+    pub number_again: String,
 }
 
 /// What a telephone order cannot do without.

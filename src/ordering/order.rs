@@ -134,7 +134,7 @@ pub enum Choice {
 }
 
 /// One line of an order or a cart: a drink, as often as `quantity` says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Item {
     /// The menu's own fields, base first, in menu order.
     pub fields: Vec<(String, Choice)>,

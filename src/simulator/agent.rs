@@ -101,6 +101,12 @@ impl SimulatedAgent {
         self.stage.connections.load(Ordering::Relaxed)
     }
 
+    /// How many connections are open.
+    pub fn open_connections(&self) -> usize {
+        // One task waits for the next.
+        self.tasks.len().saturating_sub(1)
+    }
+
     /// Closes every call and returns when all are gone.
     pub async fn stop(self) {
         self.stop.cancel();
@@ -158,7 +164,12 @@ impl Stage {
             _ if request.uri().path() != PATH => StatusCode::NOT_FOUND,
             _ if !known => StatusCode::UNAUTHORIZED,
             Connect::Refuse => StatusCode::SERVICE_UNAVAILABLE,
-            Connect::Accept | Connect::NeverWelcome | Connect::NeverApply => return Ok(response),
+            Connect::Reject => StatusCode::UNAUTHORIZED,
+            Connect::Accept
+            | Connect::HangUp
+            | Connect::NeverWelcome
+            | Connect::NeverApply
+            | Connect::RefuseSettings => return Ok(response),
         };
         let mut answer = ErrorResponse::new(None);
         *answer.status_mut() = refused;
@@ -181,6 +192,9 @@ async fn accept(listener: TcpListener, stage: Arc<Stage>, tasks: TaskTracker, st
 async fn converse(socket: TcpStream, stage: Arc<Stage>, stop: CancellationToken) {
     let script = stage.next_script();
     let connect = script.as_ref().map(|script| script.behaviour.connect).unwrap_or_default();
+    if connect == Connect::HangUp {
+        return;
+    }
     // Frames are small and must not wait for each other.
     let _ = socket.set_nodelay(true);
     // tungstenite fills its whole read buffer with zeros before each read; the default of 128 KiB is most of a call.

@@ -10,6 +10,7 @@ use reqwest::Url;
 use reqwest::header::HOST;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Error as SocketError;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -56,8 +57,14 @@ pub struct CallerOptions {
     pub keep_audio: bool,
     /// Hangs up after this much call time, in the middle of whatever goes on.
     pub hang_up_after: Option<Duration>,
+    /// A caller who hears nothing for so long speaks anyway. Real time.
+    pub patience: Duration,
+    /// Whether Twilio asks how the call goes on when the server, or the line, has ended the stream.
+    pub asks_after: bool,
     /// The longest call, in call time.
     pub limit: Duration,
+    /// How many lines of the script may have begun by now; all of them when `None`.
+    pub lines: Option<watch::Receiver<usize>>,
     /// Who watches.
     pub observer: Observer,
 }
@@ -75,7 +82,10 @@ impl Default for CallerOptions {
             speed: 1.0,
             keep_audio: true,
             hang_up_after: None,
+            patience: Duration::from_secs(10),
+            asks_after: true,
             limit: Duration::from_secs(600),
+            lines: None,
             observer: Observer::default(),
         }
     }
@@ -125,7 +135,7 @@ pub struct CallReport {
     pub clears: u64,
     /// Names of the marks said back, in order, flushed ones included.
     pub marks_echoed: Vec<String>,
-    /// The TwiML of the `action` that followed the stream, if the server closed it and had named one.
+    /// The TwiML of the `action` that followed the stream, if the server closed it or it broke, and an action was named.
     pub after: Option<String>,
     /// Who ended the stream.
     pub closed_by: ClosedBy,
@@ -144,6 +154,8 @@ pub enum ClosedBy {
     Server,
     /// The server, by dropping the connection.
     Dropped,
+    /// The line, by a fault of the script's: the connection is dropped.
+    Cut,
     /// The caller hung up.
     Caller,
     /// The call lasted too long.
@@ -181,6 +193,8 @@ impl SimulatedCaller {
         let http = reqwest::Client::builder()
             .no_proxy()
             .timeout(HTTP_TIMEOUT)
+            // One that has been idle for the length of a call may be closed by the server as it is used again.
+            .pool_max_idle_per_host(0)
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
         Ok(Self { options, http, base, public_base })
@@ -215,7 +229,7 @@ impl SimulatedCaller {
                     stream = Some(connect);
                     break;
                 }
-                Verb::Dial(_) | Verb::Hangup => break,
+                Verb::Dial(_) | Verb::Record | Verb::Hangup => break,
             }
         }
         let mut report = CallReport {
@@ -245,7 +259,10 @@ impl SimulatedCaller {
         report.duration = started.elapsed();
         report.finished = line.finished();
         line.hang_up(&report.closed_by).await;
-        if let (ClosedBy::Server | ClosedBy::Dropped, Some(action)) = (&report.closed_by, action) {
+        let action = action.filter(|_| self.options.asks_after);
+        // The socket goes first: a broken connection is one for both sides.
+        drop(line);
+        if let (ClosedBy::Server | ClosedBy::Dropped | ClosedBy::Cut, Some(action)) = (&report.closed_by, action) {
             report.after = Some(self.webhook(&action, call_sid, "in-progress").await?);
         }
         Ok(report)

@@ -3,15 +3,37 @@
 //! One file holds both sides in the order in which they happen. Each simulator reads the steps of its own side and
 //! waits, by ear, for the other's. A file that makes no sense is refused with the line that does not. This file does
 //! not know about sockets or time.
-
-use std::collections::HashSet;
+//!
+//! A step is a table with one of these, and options of its own:
+//!
+//! | step | what happens | options |
+//! |---|---|---|
+//! | `caller`, `digits` | the caller speaks, presses keys | `clip`, `interrupt_after_ms`, `pause_ms` |
+//! | `agent` | the agent speaks | `clip`, `continues` |
+//! | `tools` | the agent calls functions | `apart`, `repeat`, `wait`, `cancel_after_ms`, `cancel_answered` |
+//! | `expect` | a tool's answer is compared | |
+//! | `turn` | an agent that goes on with a conversation waits for the caller's turn, spoken or injected | |
+//! | `fault` | the agent goes wrong: [`Fault`] | `code`, `into_reply_ms` |
+//! | `line` | the telephone line goes wrong: [`LineTrouble`] | `after_ms`, `heard_ms`, `for_ms` |
+//! | `hang_up` | the caller hangs up | |
+//!
+//! What is wrong from the start, or throughout, is in `behaviour`: [`Behaviour`].
 
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
-use toml::Spanned;
 
 use super::voice::{Clip, Sound};
+
+mod faults;
+mod read;
+#[cfg(test)]
+mod tests;
+
+pub use faults::{AgentFault, Fault, LineFault, LineTrouble};
+
+/// What an agent is told that goes on after a tool's answer.
+const GO_ON: &str = "Please go on.";
 
 /// Why a script cannot be played.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +60,7 @@ pub enum ScriptError {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     /// Nothing, or several things at once.
-    #[error("a step is exactly one of caller (or digits), agent, tools, expect, fault and hang_up")]
+    #[error("a step is exactly one of caller (or digits), agent, tools, expect, turn, fault, line and hang_up")]
     Kind,
     /// An option of another kind of step.
     #[error("`{0}` does not go with this kind of step")]
@@ -66,6 +88,8 @@ pub struct Script {
     pub greeting: bool,
     /// How the agent behaves throughout.
     pub behaviour: Behaviour,
+    /// What the caller hears, beside the steps, of an agent that goes on after a fault; only its length counts.
+    pub bridge: String,
     /// What happens, in order.
     pub steps: Vec<Step>,
 }
@@ -76,6 +100,10 @@ pub struct Script {
 pub struct Behaviour {
     /// How it takes the connection.
     pub connect: Connect,
+    /// What goes wrong, in order, before `Welcome`; one that ends the connection comes instead of it.
+    pub before_welcome: Vec<Fault>,
+    /// Whether it goes on with a conversation: the settings must then tell what was said, and hold no greeting.
+    pub resumes: bool,
     /// How it writes the arguments of a function call.
     pub arguments: ArgumentStyle,
     /// How much audio of an interrupted reply still comes after `UserStartedSpeaking`, in milliseconds of sound.
@@ -90,11 +118,25 @@ impl Default for Behaviour {
     fn default() -> Self {
         Self {
             connect: Connect::default(),
+            before_welcome: Vec::new(),
+            resumes: false,
             arguments: ArgumentStyle::default(),
             late_audio_ms: 0,
             audio_done_after_interruption: true,
             think_ms: 200,
         }
+    }
+}
+
+impl Behaviour {
+    /// Whether a connection gets as far as a conversation.
+    fn comes_about(&self) -> bool {
+        self.connect == Connect::Accept && !self.before_welcome.iter().any(|fault| fault.ends_connection())
+    }
+
+    /// The same on a connection that nothing is wrong with.
+    fn welcoming(&self) -> Self {
+        Self { connect: Connect::Accept, before_welcome: Vec::new(), ..self.clone() }
     }
 }
 
@@ -107,10 +149,16 @@ pub enum Connect {
     Accept,
     /// Answers the upgrade with 503.
     Refuse,
+    /// Answers the upgrade with 401, as it does when the key is wrong.
+    Reject,
+    /// Drops the connection instead of answering the upgrade.
+    HangUp,
     /// Upgrades, then says nothing.
     NeverWelcome,
     /// Says `Welcome`, takes the settings, and says nothing.
     NeverApply,
+    /// Says `Welcome`, and that the settings are wrong.
+    RefuseSettings,
 }
 
 /// How function arguments are written: Deepgram documents a string, others have seen an object.
@@ -131,12 +179,16 @@ pub enum Step {
     Caller(CallerLine),
     /// The agent speaks.
     Agent(AgentReply),
-    /// The agent calls functions, all in one request, and waits for every answer.
+    /// The agent calls functions, and as a rule waits for every answer.
     Tools(ToolRequest),
     /// The latest answer of a tool is compared.
     Expect(Expectation),
+    /// The agent waits for a turn of the caller's: these words if it is spoken, others if it is injected.
+    Turn(String),
     /// The agent goes wrong.
-    Fault(Fault),
+    Fault(AgentFault),
+    /// The telephone line goes wrong.
+    Line(LineFault),
     /// The caller hangs up.
     HangUp,
 }
@@ -172,8 +224,26 @@ pub struct AgentReply {
 pub struct ToolRequest {
     /// In order.
     pub calls: Vec<ToolCall>,
+    /// Whether each is a request of its own, sent before any is answered.
+    pub apart: bool,
+    /// Whether all of it is asked for twice.
+    pub repeat: Option<Repeat>,
+    /// Whether the answers are waited for before the next step.
+    pub wait: bool,
     /// Takes back what is unanswered after this long, in milliseconds, and goes on.
     pub cancel_after_ms: Option<u32>,
+    /// Takes everything back once it is answered.
+    pub cancel_answered: bool,
+}
+
+/// How a request is repeated, before its first answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Repeat {
+    /// With the same ids: the same calls, said again.
+    SameId,
+    /// With ids of their own: other calls with the same words.
+    NewId,
 }
 
 /// One function to call.
@@ -199,43 +269,13 @@ pub struct Expectation {
     pub value: Value,
 }
 
-/// How an agent goes wrong in the middle of a conversation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Fault {
-    /// Sends an `Error`, then closes.
-    Error,
-    /// Drops the connection without a word.
-    Close,
-    /// Says nothing any more, but keeps listening.
-    Silence,
-    /// Sends frames that are no messages, then goes on.
-    Garbage,
-    /// Sends a message of a type that nobody knows, then goes on.
-    UnknownMessage,
-}
-
 impl Script {
     /// Reads a script.
     ///
     /// # Errors
     /// [`ScriptError`], naming the line.
     pub fn parse(text: &str) -> Result<Self, ScriptError> {
-        let file: File = toml::from_str(text)?;
-        if file.step.is_empty() {
-            return Err(ScriptError::Empty);
-        }
-        let mut called = HashSet::new();
-        let mut steps = Vec::with_capacity(file.step.len());
-        for (index, raw) in file.step.into_iter().enumerate() {
-            let before = text.get(..raw.span().start).unwrap_or_default();
-            let line = before.matches('\n').count() + 1;
-            let step = Step::try_from(raw.into_inner())
-                .and_then(|step| check_answers(&step, &mut called).map(|()| step))
-                .map_err(|problem| ScriptError::Step { line, number: index + 1, problem })?;
-            steps.push(step);
-        }
-        Ok(Self { name: file.name, greeting: file.greeting, behaviour: file.behaviour, steps })
+        read::script(text)
     }
 
     /// A taro milk tea with boba is ordered, confirmed and checked out (menu `boba`).
@@ -246,6 +286,46 @@ impl Script {
     /// A large latte is ordered, confirmed and checked out (menu `coffee`).
     pub fn coffee() -> Self {
         Self::parse(include_str!("scripts/coffee.toml")).expect("a test reads the scripts that come with the program")
+    }
+
+    /// What the agent plays on each connection of one call, when it is dialled anew after every fault that ends one: the
+    /// script itself, and after each such fault the rest of it.
+    pub fn connections(&self) -> Vec<Self> {
+        let mut all = vec![self.clone()];
+        if !self.behaviour.comes_about() {
+            all.push(Self { behaviour: self.behaviour.welcoming(), ..self.clone() });
+        }
+        let faults = self.steps.iter().enumerate().filter_map(|(at, step)| match step {
+            Step::Fault(fault) if fault.kind.ends_connection() => Some(at),
+            _ => None,
+        });
+        all.extend(faults.map(|at| self.continued_after(at)));
+        all
+    }
+
+    /// The rest of the conversation for an agent that is dialled after the fault at step `at`. It is told what was said
+    /// before; whatever the caller or a tool has said last and nobody has answered, it waits to be told again. A reply
+    /// that the fault cut off is not said again, unless it was the last: nobody would end the call.
+    fn continued_after(&self, at: usize) -> Self {
+        let (before, after) = self.steps.split_at(at);
+        let cuts_a_reply = matches!(after.first(), Some(Step::Fault(fault)) if fault.into_reply_ms.is_some());
+        let mut rest = after.get(1..).unwrap_or_default();
+        if let ([Step::Agent(_), following @ ..], true) = (rest, cuts_a_reply)
+            && !following.is_empty()
+        {
+            rest = following;
+        }
+        let said_last = before.iter().rev().find_map(|step| match step {
+            Step::Caller(line) => Some(Some(line.text.clone())),
+            Step::Turn(text) => Some(Some(text.clone())),
+            Step::Tools(_) => Some(Some(GO_ON.to_owned())),
+            Step::Agent(_) => Some(None),
+            Step::Expect(_) | Step::Fault(_) | Step::Line(_) | Step::HangUp => None,
+        });
+        let unanswered = said_last.flatten().filter(|_| !cuts_a_reply);
+        let steps = unanswered.map(Step::Turn).into_iter().chain(rest.iter().cloned()).collect();
+        let behaviour = Behaviour { resumes: true, ..self.behaviour.welcoming() };
+        Self { name: format!("{}, continued", self.name), greeting: false, behaviour, steps, bridge: String::new() }
     }
 }
 
@@ -300,259 +380,6 @@ pub(super) fn fill(text: &str, mut value: impl FnMut(&str) -> Option<String>) ->
     Ok(filled)
 }
 
-/// An answer may be used only after the tool that gives it.
-fn check_answers(step: &Step, called: &mut HashSet<String>) -> Result<(), Problem> {
-    let mut missing = None;
-    let mut note = |tool: &str, called: &HashSet<String>| {
-        if !called.contains(tool) {
-            missing.get_or_insert_with(|| tool.to_owned());
-        }
-    };
-    match step {
-        Step::Tools(request) => called.extend(request.calls.iter().map(|call| call.name.clone())),
-        Step::Expect(expectation) => note(&expectation.tool, called),
-        Step::Agent(reply) => {
-            for text in &reply.texts {
-                fill(text, |name| {
-                    note(name.split_once('.')?.0, called);
-                    Some(String::new())
-                })?;
-            }
-        }
-        Step::Caller(_) | Step::Fault(_) | Step::HangUp => {}
-    }
-    missing.map_or(Ok(()), |tool| Err(Problem::NotCalled(tool)))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    name: String,
-    #[serde(default = "yes")]
-    greeting: bool,
-    #[serde(default)]
-    behaviour: Behaviour,
-    #[serde(default)]
-    step: Vec<Spanned<RawStep>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawStep {
-    caller: Option<String>,
-    digits: Option<String>,
-    interrupt_after_ms: Option<u32>,
-    pause_ms: Option<u32>,
-    clip: Option<Clip>,
-    agent: Option<OneOrMany>,
-    continues: Option<bool>,
-    tools: Option<Vec<ToolCall>>,
-    cancel_after_ms: Option<u32>,
-    expect: Option<Expectation>,
-    fault: Option<Fault>,
-    hang_up: Option<bool>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum OneOrMany {
-    One(String),
-    Many(Vec<String>),
-}
-
-impl TryFrom<RawStep> for Step {
-    type Error = Problem;
-
-    fn try_from(raw: RawStep) -> Result<Self, Problem> {
-        let is_caller = raw.caller.is_some() || raw.digits.is_some();
-        let hangs_up = raw.hang_up == Some(true);
-        let kinds = [is_caller, raw.agent.is_some(), raw.tools.is_some(), raw.expect.is_some(), raw.fault.is_some()];
-        if kinds.iter().filter(|given| **given).count() + usize::from(hangs_up) != 1 {
-            return Err(Problem::Kind);
-        }
-        let stray = [
-            ("interrupt_after_ms", raw.interrupt_after_ms.is_some() && !is_caller),
-            ("pause_ms", raw.pause_ms.is_some() && !is_caller),
-            ("clip", raw.clip.is_some() && raw.caller.is_none() && raw.agent.is_none()),
-            ("continues", raw.continues.is_some() && raw.agent.is_none()),
-            ("cancel_after_ms", raw.cancel_after_ms.is_some() && raw.tools.is_none()),
-        ];
-        if let Some((name, _)) = stray.into_iter().find(|(_, stray)| *stray) {
-            return Err(Problem::Stray(name));
-        }
-        if is_caller {
-            return caller_line(raw).map(Self::Caller);
-        }
-        if let Some(agent) = raw.agent {
-            let texts = match agent {
-                OneOrMany::One(text) => vec![text],
-                OneOrMany::Many(texts) => texts,
-            };
-            if texts.is_empty() || texts.iter().any(|text| text.trim().is_empty()) {
-                return Err(Problem::Empty("agent"));
-            }
-            if raw.clip.is_some() && texts.len() > 1 {
-                return Err(Problem::Stray("clip"));
-            }
-            let continues = raw.continues.unwrap_or(false);
-            return Ok(Self::Agent(AgentReply { texts, clip: raw.clip, continues }));
-        }
-        match (raw.tools, raw.expect, raw.fault) {
-            (Some(calls), _, _) if calls.is_empty() => Err(Problem::Empty("tools")),
-            (Some(calls), _, _) => Ok(Self::Tools(ToolRequest { calls, cancel_after_ms: raw.cancel_after_ms })),
-            (_, Some(expectation), _) => Ok(Self::Expect(expectation)),
-            (_, _, Some(fault)) => Ok(Self::Fault(fault)),
-            (None, None, None) => Ok(Self::HangUp),
-        }
-    }
-}
-
-fn caller_line(raw: RawStep) -> Result<CallerLine, Problem> {
-    let text = match raw.caller {
-        Some(text) if text.trim().is_empty() => return Err(Problem::Empty("caller")),
-        Some(text) => text,
-        None => String::new(),
-    };
-    let digits = raw.digits.unwrap_or_default();
-    if text.is_empty() && digits.is_empty() {
-        return Err(Problem::Empty("digits"));
-    }
-    if !digits.chars().all(|key| matches!(key, '0'..='9' | '*' | '#' | 'A'..='D')) {
-        return Err(Problem::Digits);
-    }
-    let audio = match text.is_empty() {
-        true => Bytes::new(),
-        false => Sound { text: &text, clip: raw.clip }.on_the_phone(),
-    };
-    let pause_ms = raw.pause_ms.unwrap_or(0);
-    Ok(CallerLine { text, digits, interrupt_after_ms: raw.interrupt_after_ms, pause_ms, audio })
-}
-
 fn no_arguments() -> Value {
     Value::Object(serde_json::Map::new())
-}
-
-fn yes() -> bool {
-    true
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn the_scripts_that_come_with_the_program_can_be_played() {
-        for script in [Script::boba(), Script::coffee()] {
-            assert!(script.greeting && script.steps.len() > 10, "{}", script.name);
-            let Some(Step::Agent(last)) = script.steps.last() else { panic!("the agent has the last word") };
-            assert!(last.texts[0].ends_with("Goodbye!"));
-        }
-        let Some(Step::Caller(line)) = Script::boba().steps.into_iter().next() else { panic!("the caller begins") };
-        assert_eq!(line.audio.len(), 31_200, "the recording");
-    }
-
-    #[test]
-    fn every_kind_of_step() {
-        let script = Script::parse(
-            r##"
-            name = "all"
-            greeting = false
-            behaviour = { connect = "never_apply", arguments = "object", late_audio_ms = 300 }
-            [[step]]
-            caller = "Hello"
-            digits = "12#"
-            interrupt_after_ms = 500
-            [[step]]
-            tools = [{ name = "a", arguments = { x = [1, 2.5, "y"] } }, { name = "b" }]
-            cancel_after_ms = 10
-            [[step]]
-            agent = ["One {a.x.0}.", "Two."]
-            continues = true
-            [[step]]
-            expect = { tool = "b", field = "ok", value = true }
-            [[step]]
-            fault = "unknown_message"
-            [[step]]
-            digits = "5"
-            pause_ms = 100
-            [[step]]
-            hang_up = true
-            "##,
-        )
-        .unwrap();
-        assert_eq!(script.behaviour.connect, Connect::NeverApply);
-        assert_eq!(script.behaviour.think_ms, 200);
-        let [Step::Caller(line), Step::Tools(tools), Step::Agent(reply), Step::Expect(_), rest @ ..] =
-            &script.steps[..]
-        else {
-            panic!("{:?}", script.steps)
-        };
-        assert_eq!((line.digits.as_str(), line.interrupt_after_ms), ("12#", Some(500)));
-        assert_eq!(tools.calls[0].arguments, json!({"x": [1, 2.5, "y"]}));
-        assert_eq!(tools.calls[1].arguments, json!({}));
-        assert!(reply.continues);
-        assert!(matches!(rest, [Step::Fault(Fault::UnknownMessage), Step::Caller(keys), Step::HangUp]
-            if keys.audio.is_empty() && keys.pause_ms == 100));
-    }
-
-    #[test]
-    fn nonsense_is_refused_with_its_line() {
-        let refuse = |step: &str| match Script::parse(&format!("name = \"x\"\n[[step]]\nagent = \"Hi\"\n{step}")) {
-            Err(ScriptError::Step { line, number, problem }) => (line, number, problem),
-            other => panic!("{step}: {other:?}"),
-        };
-        assert_eq!(refuse("[[step]]\n"), (4, 2, Problem::Kind));
-        assert_eq!(refuse("[[step]]\nhang_up = false").2, Problem::Kind);
-        assert_eq!(refuse("[[step]]\nagent = \"a\"\ncaller = \"b\"").2, Problem::Kind);
-        assert_eq!(refuse("[[step]]\nagent = \"a\"\ninterrupt_after_ms = 1").2, Problem::Stray("interrupt_after_ms"));
-        assert_eq!(refuse("[[step]]\ndigits = \"1\"\nclip = \"caller_taro\"").2, Problem::Stray("clip"));
-        assert_eq!(refuse("[[step]]\nagent = [\"a\", \"b\"]\nclip = \"agent_reply\"").2, Problem::Stray("clip"));
-        assert_eq!(refuse("[[step]]\nagent = []").2, Problem::Empty("agent"));
-        assert_eq!(refuse("[[step]]\ncaller = \" \"").2, Problem::Empty("caller"));
-        assert_eq!(refuse("[[step]]\ntools = []").2, Problem::Empty("tools"));
-        assert_eq!(refuse("[[step]]\ndigits = \"\"").2, Problem::Empty("digits"));
-        assert_eq!(refuse("[[step]]\ndigits = \"5x\"").2, Problem::Digits);
-        for text in ["{", "}", "{a}", "a {b", "{a.b}}"] {
-            let problem = refuse(&format!("[[step]]\nagent = \"{text}\"")).2;
-            assert!(matches!(problem, Problem::Placeholder | Problem::NotCalled(_)), "{text}: {problem}");
-        }
-        assert_eq!(refuse("[[step]]\nagent = \"{a.b}\"").2, Problem::NotCalled("a".into()));
-        let expect = "[[step]]\nexpect = { tool = \"a\", field = \"ok\", value = 1 }";
-        assert_eq!(refuse(expect).2, Problem::NotCalled("a".into()));
-    }
-
-    #[test]
-    fn what_is_no_script_is_refused() {
-        for (text, says) in [
-            ("", "name"),
-            ("name = \"x\"", "at least one"),
-            ("name = 5", "line 1"),
-            ("name = \"x\"\nspeed = 1", "speed"),
-            ("name = \"x\"\n[[step]]\nagnet = \"Hi\"", "agnet"),
-            ("name = \"x\"\n[[step]]\nfault = \"fire\"", "fire"),
-            ("name = \"x\"\n[[step]]\ncaller = \"x\"\nclip = \"none\"", "none"),
-            ("name = \"x\"\nbehaviour = { connect = \"maybe\" }", "maybe"),
-            ("[[step", "line 1"),
-        ] {
-            let error = Script::parse(text).unwrap_err().to_string();
-            assert!(error.contains(says), "{text}: {error}");
-        }
-    }
-
-    #[test]
-    fn answers_are_compared_by_value() {
-        let expect = |field: &str, value| Expectation { tool: "checkout_order".into(), field: field.into(), value };
-        let answer = json!({"ok": true, "total": 6.0, "items": [{"price": 6.25}]});
-        assert_eq!(expect("ok", json!(true)).check(Some(&answer)), None);
-        assert_eq!(expect("total", json!(6)).check(Some(&answer)), None);
-        assert_eq!(expect("items.0.price", json!(6.25)).check(Some(&answer)), None);
-        assert!(expect("items.1.price", json!(6.25)).check(Some(&answer)).is_some());
-        assert!(expect("ok", json!("true")).check(Some(&answer)).is_some());
-        insta::assert_snapshot!(
-            expect("ok", json!(true)).check(Some(&json!({"ok": false}))).unwrap(),
-            @r#"checkout_order.ok should be true, got {"ok":false}"#
-        );
-        insta::assert_snapshot!(expect("ok", json!(true)).check(None).unwrap(), @"checkout_order.ok should be true, got no answer");
-    }
 }

@@ -1,7 +1,7 @@
 //! A whole shop on this machine: the real server on a real port, with a simulated agent to dial.
 
 use super::SimulatedAgent;
-use crate::app::{self, App, AppError, Mode};
+use crate::app::{self, App, AppError, Mode, Shutdown};
 use crate::call::LiveCalls;
 use crate::config::{Config, ConfigError};
 use crate::order_service::{Clock, OrderService};
@@ -9,7 +9,6 @@ use crate::shop::Shop;
 use std::net::{Ipv4Addr, SocketAddr};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// A running shop. Dropping it stops the server without waiting for it.
@@ -20,7 +19,7 @@ pub struct SimulatedShop {
     shop: Shop,
     live: LiveCalls,
     tasks: TaskTracker,
-    shutdown: CancellationToken,
+    shutdown: Shutdown,
     serving: JoinHandle<()>,
 }
 
@@ -87,7 +86,7 @@ impl SimulatedShop {
                 _ => None,
             })
         })?;
-        let shutdown = CancellationToken::new();
+        let shutdown = Shutdown::default();
         let app = tune(App::build(&config, mode, Clock::system(), shutdown.clone()).await?);
         let (orders, shop, live, tasks) = (app.orders(), app.shop(), app.live_calls(), app.tasks());
         let serving = tokio::spawn(app.serve(listener));
@@ -129,15 +128,25 @@ impl SimulatedShop {
         self.tasks.len()
     }
 
+    /// Takes no more calls; the server ends when those in progress are over.
+    pub fn drain(&self) {
+        self.shutdown.drain.cancel();
+    }
+
+    /// Returns when the server has ended by itself.
+    pub async fn ended(mut self) -> std::io::Result<()> {
+        (&mut self.serving).await.map_err(std::io::Error::other)
+    }
+
     /// Stops the server and then the agent, and returns when all is gone.
     pub async fn close(mut self) -> std::io::Result<()> {
-        self.shutdown.cancel();
+        self.shutdown.stop.cancel();
         (&mut self.serving).await.map_err(std::io::Error::other)
     }
 }
 
 impl Drop for SimulatedShop {
     fn drop(&mut self) {
-        self.shutdown.cancel();
+        self.shutdown.stop.cancel();
     }
 }

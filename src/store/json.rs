@@ -42,7 +42,7 @@ struct Inner {
     folder: Folder,
     shop_id: String,
     index: RwLock<Index>,
-    states: Mutex<States>,
+    states: States,
     /// What was refused and is still on disk.
     undone: Undone,
     crowd: Crowd,
@@ -151,11 +151,11 @@ impl Store for JsonStore {
     }
 
     async fn state(&self, kind: &str, key: &str) -> Result<Option<State>, StoreError> {
-        Ok(self.0.states().get(kind, key))
+        Ok(self.0.states.get(kind, key))
     }
 
     async fn states(&self, kind: Option<&str>) -> Result<Vec<State>, StoreError> {
-        Ok(self.0.states().all(kind))
+        Ok(self.0.states.all(kind))
     }
 
     async fn set_state(
@@ -166,12 +166,12 @@ impl Store for JsonStore {
         expected: u64,
     ) -> Result<u64, StoreError> {
         let (kind, key, value) = (kind.to_owned(), key.to_owned(), value.clone());
-        self.work(move |inner| inner.states().set(&inner.folder, kind, key, value, expected)).await
+        self.work(move |inner| inner.states.set(&inner.folder, kind, key, value, expected)).await
     }
 
     async fn remove_state(&self, kind: &str, key: &str) -> Result<(), StoreError> {
         let (kind, key) = (kind.to_owned(), key.to_owned());
-        self.work(move |inner| inner.states().remove(&inner.folder, kind, key)).await
+        self.work(move |inner| inner.states.remove(&inner.folder, kind, key)).await
     }
 
     async fn tombstones(&self) -> Result<Vec<Tombstone>, StoreError> {
@@ -270,7 +270,7 @@ impl Inner {
             folder,
             shop_id,
             index: RwLock::new(index),
-            states: Mutex::new(states),
+            states,
             undone: Undone::default(),
             crowd: Crowd::default(),
             counter: Mutex::new(counter),
@@ -454,10 +454,6 @@ impl Inner {
 
     fn write(&self) -> RwLockWriteGuard<'_, Index> {
         self.index.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn states(&self) -> MutexGuard<'_, States> {
-        self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn counter(&self) -> MutexGuard<'_, Counter> {

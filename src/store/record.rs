@@ -275,6 +275,10 @@ pub enum DeliveryKind {
 }
 
 impl DeliveryKind {
+    /// Every kind.
+    pub const ALL: [Self; 5] =
+        [Self::TextReceived, Self::TextReady, Self::TextCancelled, Self::SheetRow, Self::Webhook];
+
     /// The name in files, logs and events.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,7 +1,8 @@
-//! For tests: a store that makes commits and, when told so, does not say it.
+//! For tests: a store that makes commits and, when told so, does not say it, or hangs over what is no order.
 
 use super::*;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use tokio::sync::{RwLock, RwLockWriteGuard, watch};
 
 /// Another store, which it leaves unanswered.
 pub(crate) struct SilentStore {
@@ -10,11 +11,23 @@ pub(crate) struct SilentStore {
     silent: AtomicUsize,
     /// Whether it cannot be looked into by key.
     closed: AtomicBool,
+    /// Whether what is no order waits to be saved, and how much does.
+    hangs: watch::Sender<bool>,
+    hanging: AtomicUsize,
+    /// Nobody finds an order while this is held.
+    held: RwLock<()>,
 }
 
 impl SilentStore {
     pub(crate) fn over(store: Arc<dyn Store>) -> Arc<Self> {
-        Arc::new(Self { store, silent: AtomicUsize::new(0), closed: AtomicBool::new(false) })
+        Arc::new(Self {
+            store,
+            silent: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
+            hangs: watch::Sender::new(false),
+            hanging: AtomicUsize::new(0),
+            held: RwLock::default(),
+        })
     }
 
     /// So many of the next commits are made and end in doubt.
@@ -25,6 +38,21 @@ impl SilentStore {
     /// No look-up by key is answered from now on, or every one is.
     pub(crate) fn close(&self, is_closed: bool) {
         self.closed.store(is_closed, Ordering::Relaxed);
+    }
+
+    /// Nothing but orders is saved from now on, or everything is again.
+    pub(crate) fn hang(&self, hangs: bool) {
+        self.hangs.send_replace(hangs);
+    }
+
+    /// How much waits to be saved.
+    pub(crate) fn hanging(&self) -> usize {
+        self.hanging.load(Ordering::Relaxed)
+    }
+
+    /// Orders are found once what is returned is dropped.
+    pub(crate) async fn hold(&self) -> RwLockWriteGuard<'_, ()> {
+        self.held.write().await
     }
 
     fn answer<T>(&self, committed: Result<T, CommitError>) -> Result<T, CommitError> {
@@ -52,6 +80,7 @@ impl Store for SilentStore {
     }
 
     async fn by_number(&self, number: OrderNumber) -> Result<Option<Arc<Record>>, StoreError> {
+        let _found = self.held.read().await;
         self.store.by_number(number).await
     }
 
@@ -97,6 +126,10 @@ impl Store for SilentStore {
         value: &serde_json::Value,
         expected: u64,
     ) -> Result<u64, StoreError> {
+        self.hanging.fetch_add(1, Ordering::Relaxed);
+        // As a disk would: whoever no longer waits has still asked for it.
+        let _ = self.hangs.subscribe().wait_for(|hangs| !hangs).await;
+        self.hanging.fetch_sub(1, Ordering::Relaxed);
         self.store.set_state(kind, key, value, expected).await
     }
 

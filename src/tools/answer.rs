@@ -30,7 +30,35 @@ pub(super) enum Code {
     StillWorking,
 }
 
+/// What a tool's outcome can be: `ok`, or the code of the refusal.
+pub fn outcomes() -> impl Iterator<Item = &'static str> {
+    ["ok"].into_iter().chain(Code::ALL.map(Code::as_str))
+}
+
 impl Code {
+    /// All of them.
+    const ALL: [Self; 19] = [
+        Self::BadArguments,
+        Self::UnknownTool,
+        Self::UnknownOption,
+        Self::Ambiguous,
+        Self::SoldOut,
+        Self::Rule,
+        Self::Limit,
+        Self::PendingItem,
+        Self::NoPendingItem,
+        Self::BadIndex,
+        Self::EmptyCart,
+        Self::BadPhone,
+        Self::NoPhone,
+        Self::NoName,
+        Self::NeedsConfirmation,
+        Self::DuplicateOrder,
+        Self::OrderingClosed,
+        Self::NotSaved,
+        Self::StillWorking,
+    ];
+
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Code::BadArguments => "BAD_ARGUMENTS",
@@ -136,5 +164,16 @@ impl From<CartError> for Failure {
             CartError::EmptyCart => Code::EmptyCart,
         };
         Failure::new(code, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_an_outcome() {
+        assert!(Code::ALL.iter().enumerate().all(|(n, code)| *code as usize == n));
+        assert_eq!(Code::ALL.len(), Code::StillWorking as usize + 1, "it is the last of them");
     }
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::answer::{Code, Failure};
 use super::arguments::Arguments;
-use super::{Done, Effect, Outcome, ToolAnswer, ToolDesk, ToolRequest, finish};
+use super::{Act, Done, Effect, Outcome, ToolAnswer, ToolDesk, ToolRequest, finish};
 use crate::order_service::{Idempotency, NewOrder, OrderError, OrderService, Origin};
 use crate::ordering::cart::CartError;
 use crate::ordering::order::{Channel, Order, OrderId};
@@ -23,8 +23,19 @@ type Save = BoxFuture<'static, Ended>;
 /// An order on its way to the disk, or looked for there.
 pub(super) struct Placing {
     save: Save,
-    /// Who waits for it: the request that started it, and those that came since.
+    /// The request that is being carried out; none while an order is looked for.
+    started_by: Option<ToolRequest>,
+    /// Who waits for it and has not begun.
     waiting: Vec<ToolRequest>,
+}
+
+impl Placing {
+    /// These requests are not wanted any more: those that have not begun are not answered. The one under way is.
+    pub(super) fn forget(&mut self, ids: &[String]) -> usize {
+        let before = self.waiting.len();
+        self.waiting.retain(|request| !ids.contains(&request.id));
+        before - self.waiting.len()
+    }
 }
 
 /// A checkout whose outcome nobody knows, by the key that it was saved with if it was.
@@ -52,8 +63,8 @@ pub(super) async fn saved(placing: &mut Option<Placing>) -> Saved {
         Some(placing) => (&mut placing.save).await,
         None => std::future::pending().await,
     };
-    let waiting = placing.take().map(|placing| placing.waiting).unwrap_or_default();
-    Saved { ended, waiting }
+    let asked = placing.take().map(|placing| placing.started_by.into_iter().chain(placing.waiting).collect());
+    Saved { ended, waiting: asked.unwrap_or_default() }
 }
 
 impl ToolDesk {
@@ -77,7 +88,7 @@ impl ToolDesk {
         } else if let Some(Doubt { key }) = &self.doubt {
             let (orders, key) = (self.toolbox.orders.clone(), key.clone());
             let save: Save = Box::pin(async move { Ended::Found(orders.ordered_by(&key).await) });
-            self.placing = Some(Placing { save, waiting: vec![request.clone()] });
+            self.placing = Some(Placing { save, started_by: None, waiting: vec![request.clone()] });
         }
         self.placing.is_some()
     }
@@ -85,7 +96,7 @@ impl ToolDesk {
     fn begin(&mut self, request: &ToolRequest) -> Option<Outcome> {
         match self.start_save(request) {
             Ok(save) => {
-                self.placing = Some(Placing { save, waiting: vec![request.clone()] });
+                self.placing = Some(Placing { save, started_by: Some(request.clone()), waiting: Vec::new() });
                 None
             }
             Err(failure) => Some(Err(failure)),
@@ -100,15 +111,18 @@ impl ToolDesk {
             Ended::Found(Ok(found)) => {
                 if let Some(order) = found {
                     tracing::info!(order.number = %order.order_number, "an order in doubt was saved after all");
-                    self.cart.ordered_after_all();
+                    self.journal.ordered_after_all();
                     self.placed = Some((order.order_id, order.order_number));
                     self.doubt = None;
                 }
+                // What was cancelled meanwhile goes before anything else begins.
+                self.take_back();
                 // What was not found may still be on its way: until something else is saved it is looked for again.
                 saved.waiting.into_iter().filter_map(|request| self.answer_after_search(request)).collect()
             }
             Ended::Found(Err(error)) => {
                 tracing::warn!("an order in doubt could not be looked for: {error}");
+                self.take_back();
                 let answer = |request: ToolRequest| finish(request.id, request.name, Err(in_doubt()));
                 saved.waiting.into_iter().map(answer).collect()
             }
@@ -138,16 +152,17 @@ impl ToolDesk {
                 self.placed = Some((order.order_id.clone(), order.order_number));
                 // Without a key it was only looked at.
                 if key.is_some() {
-                    self.cart.ordered();
+                    self.journal.ordered();
                     self.doubt = None;
                 }
             }
             (Err(error), Some(key)) if error.is_in_doubt() => {
-                self.cart.doubt();
+                self.journal.doubt();
                 self.doubt = Some(Doubt { key });
             }
             (Err(_), _) => {}
         }
+        self.take_back();
         let answer = |request: ToolRequest| {
             let outcome = match result {
                 _ if request.name == "order_is_placed" => {
@@ -157,7 +172,7 @@ impl ToolDesk {
                         Ok(self.is_placed())
                     }
                 }
-                Ok(order) => Ok(self.placed_answer(order)),
+                Ok(order) => Ok(self.placed_answer(order, request.heard)),
                 Err(error) => Err(self.failed(error)),
             };
             finish(request.id, request.name, outcome)
@@ -174,12 +189,16 @@ impl ToolDesk {
         let confirmed = arguments.flag("confirmed")?.unwrap_or(false);
         let allow_duplicate = arguments.flag("allow_duplicate")?.unwrap_or(false);
         // They count from here on, whatever else is still missing.
-        self.phone = phone.or(self.phone.take());
-        self.name = name.or(self.name.take());
+        if let Some(phone) = phone {
+            self.journal.act(request, Act::SavePhone(phone))?;
+        }
+        if let Some(name) = name {
+            self.journal.act(request, Act::SaveName(name))?;
+        }
 
         let orders = self.toolbox.orders.clone();
         let placed = self.placed.as_ref().map(|(id, _)| id.clone());
-        if self.cart.items().is_empty() && self.cart.pending().is_none() {
+        if self.journal.cart().items().is_empty() && self.journal.cart().pending().is_none() {
             // Nothing new: the order of this call stands.
             let error = "There is nothing in the cart yet. What would you like?";
             let id = placed.ok_or_else(|| Failure::new(Code::EmptyCart, error))?;
@@ -188,7 +207,7 @@ impl ToolDesk {
                 Ended::Saved(order, None)
             }));
         }
-        if let Some(pending) = self.cart.pending() {
+        if let Some(pending) = self.journal.cart().pending() {
             let summary = self.menu.summary(pending);
             let error = format!("There is still a drink to confirm: {summary}. Would you like it?");
             return Err(Failure::new(Code::PendingItem, error).with("summary", summary));
@@ -197,30 +216,31 @@ impl ToolDesk {
         if let Some(sentence) = self.toolbox.shop.ordering_closed(self.toolbox.orders.now()) {
             return Err(Failure::new(Code::OrderingClosed, sentence));
         }
-        self.all_there(self.cart.items())?;
+        self.all_there(self.journal.cart().items())?;
         let requires = self.menu.requires();
-        if requires.phone && self.phone.is_none() {
+        if requires.phone && self.journal.phone().is_none() {
             return Err(Failure::new(Code::NoPhone, "Which phone number may I put on the order?"));
         }
-        if requires.name && self.name.is_none() {
+        if requires.name && self.journal.name().is_none() {
             return Err(Failure::new(Code::NoName, "What name may I put on the order?"));
         }
-        self.cart
+        self.journal
+            .cart()
             .may_order(request.turn, confirmed, self.toolbox.final_confirmation)
             .map_err(|error| self.not_confirmed(error))?;
 
         let origin = Origin { by: "phone", correlation_id: Some(self.caller.correlation_id.clone()) };
         // The same cart of the same call is the same order, however often it is tried.
-        let key = format!("call:{}:{}", self.caller.call_sid, self.cart.revision());
+        let key = format!("call:{}:{}", self.caller.call_sid, self.journal.cart().revision());
         let new = NewOrder {
-            name: self.name.clone(),
-            phone: self.phone.clone(),
+            name: self.journal.name().map(str::to_owned),
+            phone: self.journal.phone().cloned(),
             caller: self.callers_number.clone(),
             notes,
             call_sid: Some(self.caller.call_sid.clone()),
             idempotency: Some(Idempotency { key: key.clone(), request: String::new(), reply: None }),
             allow_duplicate,
-            ..NewOrder::new(Channel::Phone, self.cart.items().to_vec(), origin)
+            ..NewOrder::new(Channel::Phone, self.journal.cart().items().to_vec(), origin)
         };
         Ok(Box::pin(async move {
             let result = save(orders, placed, new).await;
@@ -232,9 +252,9 @@ impl ToolDesk {
         if error != CartError::NeedsConfirmation {
             return error.into();
         }
-        let summary = self.menu.cart_summary(self.cart.items());
+        let summary = self.menu.cart_summary(self.journal.cart().items());
         // The two ways to get here ask for different things of the agent, and one sentence of the caller.
-        let next = if self.cart.was_read_back() {
+        let next = if self.journal.cart().was_read_back() {
             "Wait until the caller has answered, then call checkout_order with confirmed true if they said yes."
         } else {
             "Call get_cart, read its summary to the caller, and wait for their answer."
@@ -244,11 +264,16 @@ impl ToolDesk {
     }
 
     fn is_placed(&self) -> Done {
-        let number = self.placed.as_ref().map(|(_, number)| *number);
-        Done::new(json!({"placed": number.is_some(), "order_number": number}))
+        match &self.placed {
+            Some((_, number)) => {
+                Done::new(json!({"placed": true, "order_number": number, "spoken_order_number": number.spoken()}))
+            }
+            None => Done::new(json!({"placed": false, "order_number": null})),
+        }
     }
 
-    fn placed_answer(&self, order: &Order) -> Done {
+    /// `heard`: whether the caller heard what was read back to them before.
+    fn placed_answer(&self, order: &Order, heard: bool) -> Done {
         let ready_in_minutes = order.status.is_active().then(|| {
             let wait = order.estimated_ready_time?.duration_since(self.toolbox.orders.now());
             // Begun minutes count: nobody should come too early.
@@ -266,7 +291,16 @@ impl ToolDesk {
             "name": order.name,
             "ready_in_minutes": ready_in_minutes.flatten(),
         });
-        Done::new(content).with(Effect::OrderPlaced { order_number: order.order_number.to_string() })
+        let mut done = Done::new(content);
+        if !heard {
+            // Nothing is refused for it: they said yes. But they may not have heard all of what to.
+            done.content.insert("heard".to_owned(), false.into());
+            done.content.insert("summary".to_owned(), self.menu.cart_summary(&order.items).into());
+        }
+        done.with(Effect::OrderPlaced {
+            order_number: order.order_number.to_string(),
+            spoken: order.order_number.spoken(),
+        })
     }
 
     fn failed(&self, error: &OrderError) -> Failure {

@@ -7,13 +7,13 @@ use serde_json::json;
 
 use super::answer::{Code, Failure};
 use super::arguments::{Arguments, required};
-use super::{Done, Outcome, ToolDesk, ToolRequest};
+use super::{Act, Done, Outcome, ToolDesk, ToolRequest};
 use crate::order_service::OrderService;
 use crate::ordering::order::{OrderId, OrderNumber};
 use crate::ordering::phone_number::{PhoneNumber, Region, numbers_in};
 
 impl ToolDesk {
-    pub(super) fn save_phone_number(&mut self, mut arguments: Arguments) -> Outcome {
+    pub(super) fn save_phone_number(&mut self, mut arguments: Arguments, by: &ToolRequest) -> Outcome {
         let phone = match arguments.text("phone")? {
             Some(said) => self.read_phone(&said)?,
             None => self.callers_number.clone().ok_or_else(|| {
@@ -22,18 +22,17 @@ impl ToolDesk {
             })?,
         };
         let done = Done::new(json!({"ok": true, "phone": phone, "spoken": phone.spoken()}));
-        self.phone = Some(phone);
+        self.journal.act(by, Act::SavePhone(phone))?;
         Ok(done)
     }
 
-    pub(super) fn confirm_phone_number(&mut self, mut arguments: Arguments) -> Outcome {
+    pub(super) fn confirm_phone_number(&mut self, mut arguments: Arguments, by: &ToolRequest) -> Outcome {
         let confirmed = required("confirmed", arguments.flag("confirmed")?)?;
-        if !confirmed {
-            self.phone = None;
-        } else if self.phone.is_none() {
+        if confirmed && self.journal.phone().is_none() {
             return Err(Failure::new(Code::NoPhone, "I don't have a phone number yet. Could you tell me yours?"));
         }
-        Ok(Done::new(json!({"ok": true, "confirmed": confirmed, "phone": self.phone})))
+        self.journal.act(by, if confirmed { Act::ConfirmPhone } else { Act::ForgetPhone })?;
+        Ok(Done::new(json!({"ok": true, "confirmed": confirmed, "phone": self.journal.phone()})))
     }
 
     pub(super) fn extract_phone_and_order(&self, mut arguments: Arguments) -> Outcome {
@@ -93,8 +92,8 @@ pub(super) enum AskedOrder {
     Nobodys,
 }
 
-pub(super) async fn order_status(orders: OrderService, asked: Result<AskedOrder, Failure>) -> Outcome {
-    let found = match asked? {
+pub(super) async fn order_status(orders: OrderService, asked: AskedOrder) -> Outcome {
+    let found = match asked {
         AskedOrder::Id(id) => orders.by_id(&id).await,
         AskedOrder::Number(number) => orders.by_number(number).await,
         AskedOrder::LatestFor(phone) => orders.latest_for_phone(&phone).await,
@@ -117,7 +116,7 @@ pub(super) async fn order_status(orders: OrderService, asked: Result<AskedOrder,
 }
 
 /// The number somebody calls from, as Twilio tells it; `None` when it is withheld or no number.
-pub(super) fn callers_number(told: &str, region: Region) -> Option<PhoneNumber> {
+pub fn callers_number(told: &str, region: Region) -> Option<PhoneNumber> {
     let digits = told.trim().strip_prefix('+')?;
     if WITHHELD.contains(&digits) { None } else { PhoneNumber::parse(told, region).ok() }
 }

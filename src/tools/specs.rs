@@ -182,11 +182,12 @@ fn spec(
     required: &[&str],
 ) -> ToolSpec {
     let properties: Map<String, Value> = arguments.into_iter().collect();
-    let mut parameters = json!({"type": "object", "properties": properties});
+    let mut parameters =
+        Map::from_iter([("type".to_owned(), "object".into()), ("properties".to_owned(), properties.into())]);
     if !required.is_empty() {
-        parameters["required"] = required.into();
+        parameters.insert("required".to_owned(), required.into());
     }
-    ToolSpec { name, description: description.to_owned(), parameters, defer_until_eot: false }
+    ToolSpec { name, description: description.to_owned(), parameters: parameters.into(), defer_until_eot: false }
 }
 
 fn irreversible(spec: ToolSpec) -> ToolSpec {

@@ -100,18 +100,28 @@ impl Call {
     }
 
     async fn ask_text(&mut self, name: &str, arguments: &str) -> (Value, Option<Effect>) {
-        let request = ToolRequest { id: "f1".into(), name: name.into(), arguments: arguments.into(), turn: self.turn };
-        let answer = match self.desk.take(request).await {
+        let request = self.request("f1", 0, name, arguments);
+        self.carry_out(request).await
+    }
+
+    /// A request in this turn, from the agent's message of this number.
+    fn request(&self, id: &str, batch: u64, name: &str, arguments: &str) -> ToolRequest {
+        let (id, name, arguments) = (id.to_owned(), name.to_owned(), arguments.to_owned());
+        ToolRequest { id, name, arguments, turn: self.turn, batch, heard: true }
+    }
+
+    async fn carry_out(&mut self, request: ToolRequest) -> (Value, Option<Effect>) {
+        let (id, name) = (request.id.clone(), request.name.clone());
+        let answer = match self.desk.take(request) {
             Some(answer) => answer,
             None => loop {
-                let saved = checkout::saved(&mut self.desk.placing).await;
                 // None: what was looked for is to be saved now.
-                if let Some(answer) = self.desk.settle(saved).pop() {
+                if let Some(answer) = self.desk.ready().await.pop() {
                     break answer;
                 }
             },
         };
-        assert_eq!((answer.id.as_str(), answer.name.as_str()), ("f1", name));
+        assert_eq!((answer.id, answer.name), (id, name));
         let content: Value = serde_json::from_str(&answer.content).unwrap();
         assert!(content.is_object(), "{content}");
         if content["ok"] == false {
@@ -139,6 +149,9 @@ impl Call {
         self.heard().ok("confirm_pending_to_cart", json!({})).await
     }
 }
+
+mod cancelled;
+mod repeated;
 
 const ANA: &str = "+15551234567";
 
@@ -193,7 +206,13 @@ async fn a_boba_call_from_first_drink_to_order_number() {
 
     let (mut placed, effect) = call.ask_text("checkout_order", "{}").await;
     let number = placed["order_number"].as_str().unwrap().to_owned();
-    assert_eq!(effect, Some(Effect::OrderPlaced { order_number: number.clone() }));
+    assert_eq!(
+        effect,
+        Some(Effect::OrderPlaced {
+            order_number: number.clone(),
+            spoken: placed["spoken_order_number"].as_str().unwrap().to_owned()
+        })
+    );
     let order = shop.orders.by_number(number.parse().unwrap()).await.unwrap().unwrap();
     assert_eq!(placed["spoken_order_number"], order.order_number.spoken());
     placed["order_number"] = "4782".into();
@@ -226,7 +245,11 @@ async fn a_boba_call_from_first_drink_to_order_number() {
     }
     "#);
     assert_eq!((order.call_sid.as_deref(), order.phone.as_ref().map(PhoneNumber::as_e164)), (Some("CA1"), Some(ANA)));
-    assert_eq!(call.ask("order_is_placed", json!({})).await, json!({"placed": true, "order_number": number}));
+    let spoken = order.order_number.spoken();
+    assert_eq!(
+        call.ask("order_is_placed", json!({})).await,
+        json!({"placed": true, "order_number": number, "spoken_order_number": spoken})
+    );
     let (ended, effect) = call.ask_text("end_call", "").await;
     assert_eq!((ended, effect), (json!({"ok": true}), Some(Effect::EndCall)));
 }
@@ -683,7 +706,7 @@ async fn whoever_asks_about_an_order_in_doubt_is_told_the_truth() {
     assert_eq!(call.refused("checkout_order", json!({"phone": ANA})).await, "NOT_SAVED");
     let number = shop.orders.recent(1).await.unwrap()[0].order.order_number;
     let told = call.ask("order_is_placed", json!({})).await;
-    assert_eq!(told, json!({"placed": true, "order_number": number}));
+    assert_eq!(told, json!({"placed": true, "order_number": number, "spoken_order_number": number.spoken()}));
     assert_eq!(call.ok("get_cart", json!({})).await["count"], 0, "it is ordered");
 
     // An amendment is in doubt no less than an order.
@@ -826,9 +849,8 @@ async fn while_an_order_is_saved_the_cart_is_frozen_and_questions_are_answered()
         ("6", "modify_cart_item", json!({"index": 0, "quantity": 2})),
         ("7", "menu_summary", json!({})),
     ] {
-        let arguments = arguments.to_string();
-        let request = ToolRequest { id: id.into(), name: name.into(), arguments, turn: call.turn };
-        requests.try_send(Box::new(request)).unwrap();
+        let request = call.request(id, 0, name, &arguments.to_string());
+        requests.try_send(Box::new(DeskRequest::Run(request))).unwrap();
     }
     let desk = tokio::spawn(call.desk.run(incoming, outgoing));
     let mut order = Vec::new();
@@ -852,6 +874,46 @@ async fn while_an_order_is_saved_the_cart_is_frozen_and_questions_are_answered()
 }
 
 #[tokio::test]
+async fn a_slow_look_up_holds_up_nobody_else() {
+    let shop = Counter::new("boba").await;
+    let mut call = shop.call("CA1", ANA);
+    call.take_drink(json!({"flavor": "taro"})).await;
+    let (requests, incoming) = mpsc::channel(16);
+    let (outgoing, mut answers) = mpsc::channel(16);
+    let held = shop.store.hold().await;
+    let ask = |id: &str, name: &str, arguments: Value| {
+        let request = call.request(id, 0, name, &arguments.to_string());
+        requests.try_send(Box::new(DeskRequest::Run(request))).unwrap();
+    };
+    for id in ["1", "2", "3", "4", "5"] {
+        ask(id, "order_status", json!({"order_number": "1234"}));
+    }
+    ask("6", "get_cart", json!({}));
+    ask("7", "checkout_order", json!({"phone": ANA}));
+    let given_up = vec!["2".to_owned(), "3".to_owned()];
+    requests.try_send(Box::new(DeskRequest::Cancel(given_up))).unwrap();
+    ask("8", "order_status", json!({"order_number": "1235"}));
+    let desk = tokio::spawn(call.desk.run(incoming, outgoing));
+    let mut told = Vec::new();
+    while told.len() < 3 {
+        let ToolAnswer { id, outcome, .. } = *answers.recv().await.unwrap();
+        told.push((id, outcome));
+    }
+    let (one_too_many, cart, order) = (("5", "STILL_WORKING"), ("6", "ok"), ("7", "ok"));
+    let expected = [one_too_many, cart, order].map(|(id, outcome)| (id.to_owned(), outcome));
+    assert_eq!(told, expected, "everybody but who waits for the store");
+    drop(held);
+    let mut told = Vec::new();
+    while told.len() < 3 {
+        told.push(answers.recv().await.unwrap().id);
+    }
+    told.sort();
+    assert_eq!(told, ["1", "4", "8"], "what was cancelled is not answered");
+    drop(requests);
+    desk.await.unwrap();
+}
+
+#[tokio::test]
 async fn an_order_under_way_when_the_call_ends_is_carried_through() {
     let shop = Counter::new("boba").await;
     let mut call = shop.call("CA1", ANA);
@@ -859,8 +921,8 @@ async fn an_order_under_way_when_the_call_ends_is_carried_through() {
     let (requests, incoming) = mpsc::channel(1);
     let (outgoing, answers) = mpsc::channel(1);
     let arguments = json!({"phone": ANA}).to_string();
-    let request = ToolRequest { id: "1".into(), name: "checkout_order".into(), arguments, turn: call.turn };
-    requests.try_send(Box::new(request)).unwrap();
+    let request = call.request("1", 0, "checkout_order", &arguments);
+    requests.try_send(Box::new(DeskRequest::Run(request))).unwrap();
     drop((requests, answers));
     call.desk.run(incoming, outgoing).await;
     assert_eq!(shop.orders.recent(10).await.unwrap().len(), 1);

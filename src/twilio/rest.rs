@@ -1,4 +1,4 @@
-//! Twilio's REST API, as far as we need it: send a text, steer or end a call.
+//! Twilio's REST API, as far as we need it: send a text, steer or end a call, fetch or delete what a caller recorded.
 //!
 //! One request a method, no retries: whoever owes the delivery decides when to try again, and [`RestError`] tells it
 //! the three things that matter. Nothing here is built on Twilio's list of error codes, which grows. This file does not
@@ -7,8 +7,9 @@
 use std::time::Duration;
 
 use crate::http::{Unread, read_bounded, retry_after};
+use bytes::Bytes;
 use jiff::Timestamp;
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
@@ -17,6 +18,8 @@ pub const DEFAULT_BASE: &str = "https://api.twilio.com";
 
 /// How long one request may take, from connecting to the last byte of the answer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the beginning of a recording may take to come; how long all of it takes is up to whoever reads it.
+const RECORDING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Twilio's answers are about 1 KiB; whatever is longer is not one, and is not read to its end.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
@@ -126,37 +129,80 @@ impl RestClient {
         self.post(&["Calls", &format!("{call_sid}.json")], &[form]).await.map(drop)
     }
 
+    /// Opens a recording as MP3.
+    ///
+    /// # Errors
+    /// [`RestError`]; one that is not there, or not there yet, is `Final` with status 404.
+    pub async fn recording(&self, recording_sid: &str) -> Result<Recording, RestError> {
+        let request = self.http.get(self.url(&["Recordings", &format!("{recording_sid}.mp3")]));
+        let sent = tokio::time::timeout(RECORDING_TIMEOUT, self.authorized(request).send()).await;
+        let sent = sent.map_err(|_| RestError::Retryable { after: None, status: None })?;
+        accepted(sent).await.map(Recording)
+    }
+
+    /// Deletes a recording. One that is not there any more is deleted.
+    ///
+    /// # Errors
+    /// [`RestError`].
+    pub async fn delete_recording(&self, recording_sid: &str) -> Result<(), RestError> {
+        let request = self.http.delete(self.url(&["Recordings", &format!("{recording_sid}.json")]));
+        match accepted(self.authorized(request).timeout(REQUEST_TIMEOUT).send().await).await {
+            Ok(_) | Err(RestError::Final { status: 404, .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn post(&self, path: &[&str], form: &[(&str, &str)]) -> Result<Vec<u8>, RestError> {
+        let request = self.http.post(self.url(path)).timeout(REQUEST_TIMEOUT).form(form);
+        body_of(accepted(self.authorized(request).send().await).await?).await
+    }
+
+    fn url(&self, path: &[&str]) -> Url {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             // Pushed as segments so that a strange sid is escaped and cannot point elsewhere.
             segments.pop_if_empty().extend(["2010-04-01", "Accounts", &self.account_sid]).extend(path);
         }
-        let sent = self
-            .http
-            .post(url)
-            .basic_auth(&self.account_sid, Some(self.auth_token.expose_secret()))
-            .timeout(REQUEST_TIMEOUT)
-            .form(form)
-            .send()
-            .await;
-        let response = match sent {
-            Ok(response) => response,
-            // Without a connection nothing was sent, so nothing can happen twice.
-            Err(error) if error.is_connect() => return Err(RestError::Retryable { after: None, status: None }),
-            Err(error) => return Err(RestError::Unknown(Some(error.without_url()))),
-        };
-        let status = response.status();
-        if status.is_success() {
-            return body_of(response).await;
-        }
-        if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
-            let after = retry_after(response.headers(), Timestamp::now());
-            return Err(RestError::Retryable { after, status: Some(status.as_u16()) });
-        }
-        let code = body_of(response).await.ok().and_then(|body| error_code(&body));
-        Err(RestError::Final { code, status: status.as_u16() })
+        url
     }
+
+    fn authorized(&self, request: RequestBuilder) -> RequestBuilder {
+        request.basic_auth(&self.account_sid, Some(self.auth_token.expose_secret()))
+    }
+}
+
+/// A recording that is being fetched.
+#[derive(Debug)]
+pub struct Recording(Response);
+
+impl Recording {
+    /// The next bytes; none: that was all.
+    ///
+    /// # Errors
+    /// [`RestError::Unknown`]: it broke off.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, RestError> {
+        self.0.chunk().await.map_err(|error| RestError::Unknown(Some(error.without_url())))
+    }
+}
+
+/// An answer that says yes, its body not read yet.
+async fn accepted(sent: reqwest::Result<Response>) -> Result<Response, RestError> {
+    let response = match sent {
+        Ok(response) => response,
+        // Without a connection nothing was sent, so nothing can happen twice.
+        Err(error) if error.is_connect() => return Err(RestError::Retryable { after: None, status: None }),
+        Err(error) => return Err(RestError::Unknown(Some(error.without_url()))),
+    };
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
+        let after = retry_after(response.headers(), Timestamp::now());
+        return Err(RestError::Retryable { after, status: Some(status.as_u16()) });
+    }
+    let code = body_of(response).await.ok().and_then(|body| error_code(&body));
+    Err(RestError::Final { code, status: status.as_u16() })
 }
 
 fn error_code(body: &[u8]) -> Option<u32> {
@@ -235,6 +281,28 @@ mod tests {
         let client = client(&format!("{}/", server.uri()));
         client.update_call("CA0", CallUpdate::Complete).await.unwrap();
         client.update_call("CA0", CallUpdate::Twiml("<Response/>")).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_recording_is_fetched_and_deleted() {
+        let server = MockServer::start().await;
+        let at = |verb: &str, file: &str| {
+            let path = path(format!("/2010-04-01/Accounts/AC0/Recordings/{file}"));
+            Mock::given(method(verb)).and(path).and(basic_auth("AC0", "secret"))
+        };
+        at("GET", "RE0.mp3").respond_with(ResponseTemplate::new(200).set_body_string("sound")).mount(&server).await;
+        at("GET", "RE1.mp3").respond_with(ResponseTemplate::new(404)).mount(&server).await;
+        at("DELETE", "RE0.json").respond_with(ResponseTemplate::new(204)).expect(1).mount(&server).await;
+        at("DELETE", "RE1.json").respond_with(ResponseTemplate::new(404)).expect(1).mount(&server).await;
+        at("DELETE", "RE2.json").respond_with(ResponseTemplate::new(500)).expect(1).mount(&server).await;
+        let client = client(&server.uri());
+        let mut recording = client.recording("RE0").await.unwrap();
+        assert_eq!(recording.chunk().await.unwrap().unwrap(), "sound");
+        assert!(recording.chunk().await.unwrap().is_none());
+        assert!(matches!(client.recording("RE1").await, Err(RestError::Final { status: 404, .. })));
+        client.delete_recording("RE0").await.unwrap();
+        client.delete_recording("RE1").await.expect("it is gone");
+        assert!(matches!(client.delete_recording("RE2").await, Err(RestError::Retryable { status: Some(500), .. })));
     }
 
     #[tokio::test]

@@ -45,9 +45,9 @@ fn port_forms(url: &str) -> Vec<String> {
     let Some((scheme, rest)) = url.split_once("://") else { return forms };
     let (authority, tail) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     // The colons inside an IPv6 address are not a port's.
-    let after_address = authority.rfind(']').map_or(0, |end| end + 1);
-    let (host, port) = match authority[after_address..].rfind(':') {
-        Some(colon) => authority.split_at(after_address + colon),
+    let (address, after_it) = authority.split_at(authority.rfind(']').map_or(0, |end| end + 1));
+    let (host, port) = match after_it.rfind(':') {
+        Some(colon) => authority.split_at(address.len() + colon),
         None => (authority, ""),
     };
     if port.is_empty() {

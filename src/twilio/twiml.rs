@@ -19,6 +19,7 @@ enum Verb {
     Say(String),
     Connect(Stream),
     Dial(Dial),
+    Record(Record),
     Hangup,
 }
 
@@ -44,6 +45,17 @@ pub struct Dial {
     pub caller_id: Option<String>,
     /// What Twilio requests when that conversation has ended.
     pub action: Option<String>,
+}
+
+/// A message that the caller leaves, ended by the `#` key, by five seconds of silence or by the time it may take.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Record {
+    /// The longest message, in seconds.
+    pub max_seconds: u32,
+    /// What Twilio requests when the caller has finished.
+    pub action: String,
+    /// Where Twilio reports that the recording can be fetched: an absolute URL.
+    pub status_callback: String,
 }
 
 impl Twiml {
@@ -73,6 +85,13 @@ impl Twiml {
         verbs.push(Verb::Dial(dial));
         Self { verbs }
     }
+
+    /// Says these things, one after the other, and takes a message. A caller who says nothing is hung up on: Twilio does
+    /// not request the action of an empty recording but goes on.
+    pub fn record(says: &[&str], record: Record) -> Self {
+        let says = says.iter().map(|text| Verb::Say((*text).to_owned()));
+        Self { verbs: says.chain([Verb::Record(record), Verb::Hangup]).collect() }
+    }
 }
 
 impl fmt::Display for Twiml {
@@ -87,6 +106,13 @@ impl fmt::Display for Twiml {
                     attribute(out, "callerId", dial.caller_id.as_deref())?;
                     attribute(out, "action", dial.action.as_deref())?;
                     writeln!(out, ">{}</Dial>", Escaped(&dial.number))?;
+                }
+                Verb::Record(record) => {
+                    write!(out, "  <Record maxLength=\"{}\" timeout=\"5\"", record.max_seconds)?;
+                    out.write_str(" finishOnKey=\"#\" playBeep=\"true\"")?;
+                    attribute(out, "action", Some(&record.action))?;
+                    attribute(out, "recordingStatusCallback", Some(&record.status_callback))?;
+                    out.write_str("/>\n")?;
                 }
                 Verb::Connect(stream) => {
                     out.write_str("  <Connect")?;
@@ -211,6 +237,24 @@ mod tests {
           <Dial callerId="+15552223333" action="/voice/after">+15550001111</Dial>
         </Response>
         "#);
+    }
+
+    #[test]
+    fn a_message_is_taken() {
+        let record = Record {
+            max_seconds: 120,
+            action: "https://voice.example.com/voice/recorded".into(),
+            status_callback: "https://voice.example.com/voice/recording".into(),
+        };
+        insta::assert_snapshot!(Twiml::record(&["We're busy.", "Leave a message."], record).to_string(), @r##"
+        <?xml version="1.0" encoding="UTF-8"?>
+        <Response>
+          <Say>We&apos;re busy.</Say>
+          <Say>Leave a message.</Say>
+          <Record maxLength="120" timeout="5" finishOnKey="#" playBeep="true" action="https://voice.example.com/voice/recorded" recordingStatusCallback="https://voice.example.com/voice/recording"/>
+          <Hangup/>
+        </Response>
+        "##);
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::order_service::{OrderService, Record, marks, text_state, undo_until};
 use crate::ordering::menu::{Field, Kind, MenuOption};
 use crate::ordering::status::OrderStatus;
 use crate::shop::{ShopKeeper, ShopState};
+use crate::voicemail::Voicemails;
 use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
@@ -30,6 +31,8 @@ use utoipa_axum::routes;
 
 /// Orders of any status that the console shows.
 const RECENT: usize = 50;
+/// Messages of callers that it counts.
+const MESSAGES: usize = 100;
 
 /// All that the console shows. Cheap to clone.
 #[derive(Clone)]
@@ -40,6 +43,8 @@ pub struct Console {
     pub keeper: ShopKeeper,
     /// The calls in progress.
     pub live: LiveCalls,
+    /// What callers have left on tape.
+    pub voicemails: Voicemails,
     /// From when on an order is late, and the like.
     pub screens: ScreensConfig,
 }
@@ -52,7 +57,8 @@ pub fn router(console: Console, door: &StaffDoor) -> OpenApiRouter {
 
 /// Everything on the console
 ///
-/// Open orders, the latest orders, what was given up, the shop, its menu, calls in progress and settings, at one moment.
+/// Open orders, the latest orders, what was given up, the shop, its menu, calls in progress, messages of callers and
+/// settings, at one moment.
 #[utoipa::path(
     get,
     path = "/barista/console.json",
@@ -61,10 +67,11 @@ pub fn router(console: Console, door: &StaffDoor) -> OpenApiRouter {
     responses((status = 200, description = "All of it.", body = ref("#/components/schemas/Console"))),
 )]
 async fn snapshot(State(console): State<Console>, stay: Stay) -> Result<Json<Value>, WebError> {
-    let Console { orders, keeper, live, screens } = &console;
+    let Console { orders, keeper, live, voicemails, screens } = &console;
     let open = orders.open().await?;
     let recent = orders.recent(RECENT).await?;
     let failures = given_up(orders, MOST_ORDERS).await?;
+    let messages = voicemails.list().await?;
     // Told once: what is late, what can be taken back and whether the shop is open belong to one moment.
     let now = orders.now();
     let state = keeper.shop().state_at(now);
@@ -80,6 +87,7 @@ async fn snapshot(State(console): State<Console>, stay: Stay) -> Result<Json<Val
         "shop": shop_now(keeper, &state, now),
         "menu": menu(keeper, &state),
         "calls": calls,
+        "messages": messages.iter().take(MESSAGES).map(|message| message.at).collect::<Vec<_>>(),
         "settings": {
             "amber_minutes": minutes(screens.amber_after),
             "red_minutes": minutes(screens.red_after),

@@ -33,7 +33,7 @@ struct Inner {
     shop: Shop,
     live: LiveCalls,
     max_calls: usize,
-    shutdown: CancellationToken,
+    draining: CancellationToken,
     latest: Mutex<Option<(Instant, Probe)>>,
     /// A store that hangs is not asked again before it has answered.
     one: Arc<Semaphore>,
@@ -43,16 +43,16 @@ struct Inner {
 type Probe = Shared<BoxFuture<'static, bool>>;
 
 impl Health {
-    /// The health of a server that takes `max_calls` at once.
+    /// The health of a server that takes `max_calls` at once, and none any more when it is `draining`.
     pub fn new(
         orders: OrderService,
         shop: Shop,
         live: LiveCalls,
         max_calls: usize,
-        shutdown: CancellationToken,
+        draining: CancellationToken,
     ) -> Self {
         let (latest, one) = (Mutex::new(None), Arc::new(Semaphore::new(1)));
-        Self(Arc::new(Inner { orders, shop, live, max_calls, shutdown, latest, one }))
+        Self(Arc::new(Inner { orders, shop, live, max_calls, draining, latest, one }))
     }
 
     /// `/healthz` and `/readyz`.
@@ -92,10 +92,10 @@ async fn could_save(orders: OrderService, one: Arc<Semaphore>) -> bool {
 }
 
 async fn ready(State(health): State<Health>) -> Result<Json<Value>, WebError> {
-    let Inner { orders, shop, live, max_calls, shutdown, .. } = &*health.0;
+    let Inner { orders, shop, live, max_calls, draining, .. } = &*health.0;
     let not = |reason: &str, sentence| WebError::new(ErrorCode::Unavailable, sentence).with("reason", reason);
-    if shutdown.is_cancelled() {
-        return Err(not("stopping", "this server is stopping"));
+    if draining.is_cancelled() {
+        return Err(not("draining", "this server takes no more calls: it is to stop"));
     }
     if live.count() >= *max_calls {
         return Err(not("busy", "every line is taken"));

@@ -31,7 +31,8 @@ struct Feeds {
     events: EventLog,
     calls: LiveCalls,
     places: FeedPlaces,
-    /// A feed never ends by itself; a server that stops must end it.
+    /// A feed never ends by itself; a server that stops must end it, and one that drains must not: its last calls still
+    /// make orders. A browser comes back by itself, after [`RETRY`].
     shutdown: CancellationToken,
 }
 

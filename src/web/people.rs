@@ -4,8 +4,10 @@ use super::api::body::JsonBody;
 use super::asking::Asking;
 use super::error::WebError;
 use super::staff::StaffDoor;
-use crate::order_service::OrderService;
+use crate::logbook::Logbook;
+use crate::order_service::{OrderError, OrderService};
 use crate::ordering::phone_number::{PhoneNumber, Region};
+use crate::voicemail::Voicemails;
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
@@ -16,6 +18,8 @@ use utoipa_axum::routes;
 #[derive(Clone)]
 struct People {
     orders: OrderService,
+    logbook: Logbook,
+    voicemails: Voicemails,
     region: Region,
 }
 
@@ -26,15 +30,22 @@ struct Forget {
 }
 
 /// What is erased of a customer; numbers without a country are of `region`.
-pub fn router(orders: OrderService, region: Region, door: &StaffDoor) -> OpenApiRouter {
+pub fn router(
+    orders: OrderService,
+    logbook: Logbook,
+    voicemails: Voicemails,
+    region: Region,
+    door: &StaffDoor,
+) -> OpenApiRouter {
     let routes = OpenApiRouter::default().routes(routes!(forget));
-    door.guard_described(routes.with_state(People { orders, region }))
+    door.guard_described(routes.with_state(People { orders, logbook, voicemails, region }))
 }
 
 /// Forget a customer
 ///
-/// Erases who has this phone number from all orders, stored answers, deliveries and the spreadsheet; drinks and sums stay.
-/// To have erased nobody is no error.
+/// Erases who has this phone number from all orders, stored answers, deliveries and the spreadsheet, the records of the
+/// calls that these orders were placed on, and the messages that they have left; drinks and sums stay. To have erased nobody
+/// is no error.
 #[utoipa::path(
     post,
     path = "/api/v1/customers/forget",
@@ -53,6 +64,9 @@ async fn forget(
     };
     let phone = PhoneNumber::parse(&phone, people.region)
         .map_err(|_| WebError::validation("phone is a phone number, such as +15551234567"))?;
+    // First: afterwards nothing leads from the customer to the calls.
+    let calls = people.logbook.forget(&people.orders.calls_of(&phone).await?).await.map_err(OrderError::NotSaved)?;
     let erased = people.orders.forget(&phone, origin).await?;
-    Ok(Json(json!({"orders": erased.orders, "deleted_orders": erased.deleted_orders})))
+    people.voicemails.forget(&phone).await?;
+    Ok(Json(json!({"orders": erased.orders, "deleted_orders": erased.deleted_orders, "calls": calls})))
 }

@@ -8,6 +8,7 @@ use crate::events::Audience;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Places of one kind, counted by address, or by whatever else. Cheap to clone.
@@ -98,7 +99,17 @@ const COME_BACK: u32 = 30;
 type Readers = (IpAddr, Audience);
 
 /// A feed's place; dropping it makes room.
-pub type FeedPlace = Place<Readers>;
+#[must_use]
+pub struct FeedPlace {
+    _place: Place<Readers>,
+    open: Arc<AtomicUsize>,
+}
+
+impl Drop for FeedPlace {
+    fn drop(&mut self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 /// The places of the live feeds. Cheap to clone.
 #[derive(Clone)]
@@ -107,12 +118,27 @@ pub struct FeedPlaces {
     clients: Clients,
     /// A tenth of the feeds is for staff, whatever strangers open.
     kept_for_staff: usize,
+    public: Arc<AtomicUsize>,
+    staff: Arc<AtomicUsize>,
 }
 
 impl FeedPlaces {
     /// So many feeds at once, and fifty of one address and one audience.
     pub fn new(clients: Clients, in_all: usize) -> Self {
-        Self { places: Places::new(in_all, FEEDS_OF_ONE), clients, kept_for_staff: in_all / 10 }
+        let (public, staff) = (Arc::default(), Arc::default());
+        Self { places: Places::new(in_all, FEEDS_OF_ONE), clients, kept_for_staff: in_all / 10, public, staff }
+    }
+
+    /// How many feeds are open for these readers.
+    pub fn open(&self, audience: Audience) -> usize {
+        self.opened(audience).load(Ordering::Relaxed)
+    }
+
+    fn opened(&self, audience: Audience) -> &Arc<AtomicUsize> {
+        match audience {
+            Audience::Public => &self.public,
+            Audience::Staff => &self.staff,
+        }
     }
 
     /// A place for a feed, to be kept as long as it is open; 429 when this address has too many, 503 when all are taken.
@@ -122,7 +148,12 @@ impl FeedPlaces {
             Audience::Staff => 0,
         };
         let readers = self.clients.counted_as(address).map(|address| (address, audience));
-        self.places.enter(readers, kept).map_err(|full| {
+        let entered = self.places.enter(readers, kept).map(|place| {
+            let open = Arc::clone(self.opened(audience));
+            open.fetch_add(1, Ordering::Relaxed);
+            FeedPlace { _place: place, open }
+        });
+        entered.map_err(|full| {
             let (code, message) = match full {
                 Full::InAll => (ErrorCode::Unavailable, "all live feeds are taken at the moment"),
                 Full::OfOne => (ErrorCode::RateLimited, "too many live feeds are open from this address"),
@@ -176,9 +207,15 @@ mod tests {
             (0..90).map(|n| public(n / FEEDS_OF_ONE as u8).expect("there is room")).collect();
         assert_eq!(public(0).err().map(|error| error.code()), Some(ErrorCode::Unavailable));
         held.extend((0..10).map(|_| feeds.enter(Audience::Staff, stranger(9)).expect("it was kept")));
+        assert_eq!((feeds.open(Audience::Public), feeds.open(Audience::Staff)), (90, 10));
         let error = feeds.enter(Audience::Staff, stranger(9)).err().expect("now all are taken");
         assert_eq!(error.code(), ErrorCode::Unavailable);
         held.drain(60..);
+        assert_eq!(
+            (feeds.open(Audience::Public), feeds.open(Audience::Staff)),
+            (60, 0),
+            "who was refused is not counted"
+        );
         assert_eq!(public(0).err().map(|error| error.code()), Some(ErrorCode::RateLimited));
         assert!(public(1).is_ok());
         assert!(feeds.enter(Audience::Staff, stranger(0)).is_ok(), "guests at the shop's address keep nobody out");

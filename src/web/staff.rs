@@ -115,6 +115,11 @@ impl StaffDoor {
         self.0.local && !self.0.staff.has_password()
     }
 
+    /// Whether only its own machine reaches this server.
+    pub(super) fn is_local(&self) -> bool {
+        self.0.local
+    }
+
     /// Puts all routes of a router behind the door.
     pub fn guard(&self, routes: Router) -> Router {
         routes.route_layer(from_fn_with_state(self.clone(), check))

@@ -3,6 +3,7 @@
 //! Each test has a shop and browsers of its own; a window is a device with its own cookies. What a page shows is told by
 //! its words and the names of its controls.
 
+mod calls;
 mod console;
 mod door;
 mod feeds;

@@ -452,3 +452,41 @@ async fn an_order_that_was_announced_survives_a_power_cut() {
     assert_eq!(orders[0]["order_id"], "ORD-main-2", "{orders}");
     assert_ne!(orders[0]["order_number"], orders[1]["order_number"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_of_a_few_calls_tells_what_they_cost_and_loses_nothing() {
+    for audio in ["linear16", "mulaw"] {
+        let folder = folder();
+        let arguments =
+            ["load", "--calls", "3", "--seconds", "1", "--rate", "50", "--audio", audio, "--json", "it.json"];
+        let (status, said) = Program::new(folder.path(), &arguments).run().await;
+        assert_eq!(status.code(), Some(0), "{said:#?}");
+        assert!(said.stdout.starts_with(&format!("3 calls in {audio} for 1 s, 50 new ones a second")), "{said:#?}");
+
+        let figures = read(&folder.path().join("it.json"));
+        assert_eq!((&figures["audio"], &figures["calls"]), (&json!(audio), &json!(3)));
+        assert_eq!((&figures["calls_failed"], &figures["frames_lost"]), (&json!(0), &json!([0, 0])));
+        assert_eq!(figures["set_up"]["count"], 3, "{figures}");
+        for way in 0..2 {
+            assert!(figures["frames_sent"][way].as_u64() > Some(0), "{figures}");
+        }
+        for delays in ["up", "down", "set_up"] {
+            // Nearly all of what is measured is under the six seconds that can be told: else it told nothing.
+            let (p50, max) = (figures[delays]["p50_ms"].as_f64(), figures[delays]["max_ms"].as_f64());
+            assert!(p50 <= max && p50 < Some(6_000.0), "{delays}: {figures}");
+        }
+        for cost in ["cpu_ms_a_call_second", "resident_kib_a_call", "generator_cpu_ms_a_call_second"] {
+            assert!(figures[cost].is_number(), "{cost}: {figures}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_whose_server_does_not_answer_says_so() {
+    let folder = folder();
+    let arguments =
+        ["load", "--calls", "2", "--seconds", "1", "--server", "http://127.0.0.1:9", "--agent", "127.0.0.1:0"];
+    let (status, said) = Program::new(folder.path(), &arguments).run().await;
+    assert_eq!(status.code(), Some(1), "{said:#?}");
+    assert!(said.stderr.contains("none of the calls was held to the end"), "{said:#?}");
+}

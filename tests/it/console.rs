@@ -61,7 +61,7 @@ async fn one_look_is_all_that_the_console_shows() {
     let errors: Vec<String> = described.iter_errors(&look).map(|error| error.to_string()).collect();
     assert!(errors.is_empty(), "{errors:?}\n{look}");
     let keys: Vec<&String> = look.as_object().expect("an object").keys().collect();
-    assert_eq!(keys, ["now", "open", "recent", "failures", "shop", "menu", "calls", "settings"]);
+    assert_eq!(keys, ["now", "open", "recent", "failures", "shop", "menu", "calls", "messages", "settings"]);
 
     let ids = |list: &str| -> Vec<String> {
         let entries = look[list].as_array().expect("a list").iter();

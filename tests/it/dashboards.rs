@@ -378,3 +378,38 @@ async fn anybody_may_know_the_shops_name_and_number() {
     let alive = client().get(shop.url("/healthz")).send().await.expect("an answer");
     assert_eq!(alive.status(), 200);
 }
+
+/// Keys that stand twice in one object of a script that is laid out as ours are: one key a line, indented by its depth.
+fn keys_told_twice(script: &str) -> Vec<&str> {
+    let mut open: Vec<(usize, Vec<&str>)> = Vec::new();
+    let mut twice = Vec::new();
+    for line in script.lines().filter(|line| !line.trim().is_empty()) {
+        let told = line.trim_start();
+        let depth = line.len() - told.len();
+        open.retain(|(at, _)| *at <= depth);
+        let key = told.split_once(':').map(|(key, _)| key);
+        let Some(key) = key.filter(|key| key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')) else {
+            continue;
+        };
+        if open.last().is_none_or(|(at, _)| *at < depth) {
+            open.push((depth, Vec::new()));
+        }
+        let Some((_, keys)) = open.last_mut() else { continue };
+        if keys.contains(&key) {
+            twice.push(key);
+        }
+        keys.push(key);
+    }
+    twice
+}
+
+#[test]
+fn no_sentence_of_the_pages_has_the_name_of_another() {
+    let one = "a = {\n  b: 1,\n  c: {\n    b: 2,\n    d: 3,\n  },\n  e: {\n    b: 2,\n  },\n";
+    assert_eq!(keys_told_twice(&format!("{one}}};")), Vec::<&str>::new());
+    assert_eq!(keys_told_twice(&format!("{one}  c: () => 4,\n}};")), ["c"]);
+    let text = concat!(env!("CARGO_MANIFEST_DIR"), "/static/text.js");
+    let text = std::fs::read_to_string(text).expect("the pages' words");
+    assert!(text.lines().count() > 300);
+    assert_eq!(keys_told_twice(&text), Vec::<&str>::new(), "of two the later is shown for both");
+}

@@ -1,7 +1,8 @@
 //! Calls that go wrong: each ends in a clear way for the caller, leaves nothing behind, and the next one works.
 
 use crate::harness::{ACCOUNT_SID, AUTH_TOKEN, Call, TestShop, TwilioApi, client, quick_order, script};
-use bobarista::simulator::{CallerOptions, ClosedBy, Event, Script, What};
+use bobarista::deepgram::message::HistoryItem;
+use bobarista::simulator::{CallerOptions, ClosedBy, Event, Script, Side, Speaker, What};
 use serde_json::json;
 use std::time::Duration;
 use wiremock::ResponseTemplate;
@@ -12,18 +13,37 @@ const UNAVAILABLE: &str = "<Say>Sorry, the Boba Rista cannot come to the phone r
     Please call again in a few minutes.</Say>";
 const PERSON: &str = "+15550001111";
 
-/// A call that goes wrong in a fresh shop, seen through to its end on the staff's feed, and one that then goes well.
-async fn broken_call(broken: &Script, settings: &[(&str, &str)]) -> Call {
-    let mut shop = TestShop::open_with([broken.clone(), quick_order()], settings).await;
+/// A call in a fresh shop by this script, whose agent plays one of these on each connection, seen through to its end on the
+/// staff's feed; and one that then goes well. The agent has to be dialled for each of them, and for no more.
+async fn broken_call_of(script: &Script, connections: Vec<Script>, settings: &[(&str, &str)]) -> Call {
+    let wanted = connections.len();
+    let mut shop = TestShop::open_with(connections.into_iter().chain([quick_order()]), settings).await;
     let mut feed = shop.staff_feed().await;
     // Returns when no call and no task is left.
-    let call = shop.call(broken).await;
+    let call = shop.call(script).await;
+    assert_eq!(shop.shop.agent().connections(), wanted, "{:#?}", call.events);
     let call_sid = &call.report.call_sid;
-    assert_eq!(feed.event().await.1, json!({"type": "call_started", "call_sid": call_sid}));
+    assert_eq!(feed.event_of("call_started").await, json!({"type": "call_started", "call_sid": call_sid}));
     assert_eq!(feed.event_of("call_ended").await, json!({"type": "call_ended", "call_sid": call_sid}));
 
     shop.call(&quick_order()).await.assert_flawless().order_number();
     call
+}
+
+/// As [`broken_call_of`], on one connection.
+async fn broken_call(broken: &Script, settings: &[(&str, &str)]) -> Call {
+    broken_call_of(broken, vec![broken.clone()], settings).await
+}
+
+/// As [`broken_call_of`]; the agent takes so many connections in the same way.
+async fn call_that_nobody_takes(broken: &Script, connections: usize, settings: &[(&str, &str)]) -> Call {
+    broken_call_of(broken, vec![broken.clone(); connections], settings).await
+}
+
+/// As [`broken_call_of`]; the agent that is lost refuses every redial.
+async fn call_that_loses_its_agent(broken: &Script, settings: &[(&str, &str)]) -> Call {
+    let refusing = connecting("refuse");
+    broken_call_of(broken, vec![broken.clone(), refusing.clone(), refusing.clone(), refusing], settings).await
 }
 
 /// What a caller is told by a call's last TwiML, in which `ACTION` stands for where the call's own TwiML said to ask.
@@ -61,40 +81,102 @@ fn going_wrong(fault: &str) -> Script {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_agent_that_refuses_the_connection_is_unavailable() {
-    let call = broken_call(&connecting("refuse"), &[]).await;
+async fn an_agent_that_refuses_the_connection_is_dialled_three_times_more_and_is_unavailable() {
+    let call = call_that_nobody_takes(&connecting("refuse"), 4, &[]).await;
+    assert_told(&call, &[UNAVAILABLE, "<Hangup/>"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_rejects_the_key_is_not_asked_again() {
+    let call = call_that_nobody_takes(&connecting("reject"), 1, &[]).await;
     assert_told(&call, &[UNAVAILABLE, "<Hangup/>"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_an_agent_the_caller_is_put_through_to_a_person_if_there_is_one() {
-    let call = broken_call(&connecting("refuse"), &[("TRANSFER_NUMBER", PERSON)]).await;
+    let call = call_that_nobody_takes(&connecting("refuse"), 4, &[("TRANSFER_NUMBER", PERSON)]).await;
     assert_told(&call, &[UNAVAILABLE, &format!("<Dial action=\"ACTION\">{PERSON}</Dial>")]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_that_never_welcomes_is_unavailable() {
-    let call = broken_call(&connecting("never_welcome"), &[]).await;
+    // The caller waits for ten seconds at most, and no attempt takes all of them.
+    let call = call_that_nobody_takes(&connecting("never_welcome"), 3, &[]).await;
     assert_told(&call, &[UNAVAILABLE, "<Hangup/>"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_that_never_applies_the_settings_is_unavailable() {
-    let call = broken_call(&connecting("never_apply"), &[]).await;
+    let call = call_that_nobody_takes(&connecting("never_apply"), 3, &[]).await;
     assert_told(&call, &[UNAVAILABLE, "<Hangup/>"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_agent_that_reports_an_error_is_lost() {
-    let call = broken_call(&going_wrong("error"), &[]).await;
+async fn an_agent_that_reports_an_error_and_cannot_be_had_again_is_lost() {
+    let call = call_that_loses_its_agent(&going_wrong("error"), &[]).await;
     assert_told(&call, &[SORRY, "<Hangup/>"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_agent_that_drops_the_connection_is_lost() {
+async fn an_agent_that_drops_the_connection_and_cannot_be_had_again_is_lost() {
     let settings = [("TRANSFER_NUMBER", PERSON), ("TWILIO_FROM_E164", "+15557654321")];
-    let call = broken_call(&going_wrong("close"), &settings).await;
+    let call = call_that_loses_its_agent(&going_wrong("close"), &settings).await;
     assert_told(&call, &[SORRY, &format!("<Dial callerId=\"+15557654321\" action=\"ACTION\">{PERSON}</Dial>")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_is_lost_twice_goes_on_with_the_conversation_and_greets_once() {
+    let interrupted = script(
+        r#"
+        name = "lost twice"
+        bridge = "Sorry, the line dropped for a moment. I'm back."
+        step = [
+            { caller = "Taro tea." },
+            { fault = "error" },
+            { tools = [{ name = "add_to_cart", arguments = { flavor = "taro milk tea" } }] },
+            { fault = "close" },
+            { expect = { tool = "add_to_cart", field = "staged", value = true } },
+            { agent = "Right?" },
+            { caller = "Yes." },
+            { tools = [{ name = "confirm_pending_to_cart" }, { name = "save_phone_number" }] },
+            { tools = [{ name = "checkout_order" }] },
+            { expect = { tool = "checkout_order", field = "ok", value = true } },
+            { agent = "It is {checkout_order.spoken_order_number}. Goodbye!" },
+        ]"#,
+    );
+    let call = broken_call_of(&interrupted, interrupted.connections(), &[]).await;
+    call.assert_flawless();
+    assert_told(&call, &["<Hangup/>"]);
+    let said = |words: &str| {
+        let said = |event: &&Event| {
+            let heard = matches!(&event.what, What::Said { who: Speaker::Agent, text } if text.starts_with(words));
+            event.side == Side::Agent && heard
+        };
+        call.events.iter().filter(said).count()
+    };
+    assert_eq!((said("Hey! I am your"), said("Sorry, the line dropped")), (1, 2), "{:#?}", call.events);
+
+    // What each of the two was told of the conversation.
+    let told: Vec<&Vec<HistoryItem>> = call
+        .events
+        .iter()
+        .filter_map(|event| match &event.what {
+            What::Resumed { messages } => Some(messages),
+            _ => None,
+        })
+        .collect();
+    let [first, second] = &told[..] else { panic!("{:#?}", call.events) };
+    let words = |item: &HistoryItem| match item {
+        HistoryItem::Said { role, content } => format!("{role:?}: {content}"),
+        HistoryItem::Called { function_calls } => format!("{}: {}", function_calls[0].name, function_calls[0].response),
+    };
+    let first: Vec<String> = first.iter().map(words).collect();
+    let second: Vec<String> = second.iter().map(words).collect();
+    let [greeting, order] = &first[..] else { panic!("{first:#?}") };
+    assert!(greeting.starts_with("Assistant: Hey! I am your"), "{greeting}");
+    assert_eq!(order, "User: Taro tea.");
+    assert_eq!(second[..2], first[..]);
+    assert!(second.last().is_some_and(|answer| answer.starts_with("add_to_cart: {\"ok\":true")), "{second:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -104,8 +186,12 @@ async fn a_caller_may_hang_up_on_an_agent_that_has_fallen_silent() {
         name = "silent"
         step = [{ caller = "Taro tea." }, { fault = "silence" }, { hang_up = true }]"#,
     );
-    let call = broken_call(&silent, &[]).await;
+    let mut shop = TestShop::open([silent.clone(), quick_order()]).await;
+    // Sooner than the silence is noticed.
+    let options = CallerOptions { patience: Duration::from_secs(3), ..shop.caller_options() };
+    let call = shop.call_as(&silent, options).await;
     assert_eq!((call.report.closed_by, call.report.after), (ClosedBy::Caller, None));
+    shop.call(&quick_order()).await.assert_flawless().order_number();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -247,7 +333,9 @@ async fn a_call_that_twilio_does_not_ask_about_is_ended_through_the_rest_api() {
     let base = api.base();
     let settings =
         [("TWILIO_API_BASE", &*base), ("TWILIO_ACCOUNT_SID", ACCOUNT_SID), ("TWILIO_AUTH_TOKEN", AUTH_TOKEN)];
-    let shop = TestShop::open_with([goodbye, lost, quick_order()], &settings).await;
+    let refusing = connecting("refuse");
+    let connections = [goodbye, lost, refusing.clone(), refusing.clone(), refusing, quick_order()];
+    let shop = TestShop::open_with(connections, &settings).await;
     for call_sid in ["CA1", "CA2"] {
         let token = shop.announce_call(call_sid).await;
         let mut phone = shop.phone(call_sid, &token).await;

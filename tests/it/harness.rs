@@ -39,7 +39,7 @@ use tokio::task::JoinHandle;
 
 pub(crate) use answer::{Answer, TEXTS, shape, sign_in, try_sign_in};
 pub(crate) use schema::assert_agent_messages_valid;
-pub(crate) use twilio::{ACCOUNT_SID, AUTH_TOKEN, TwilioApi};
+pub(crate) use twilio::{ACCOUNT_SID, AUTH_TOKEN, TwilioApi, post_signed, taping};
 
 /// Call time to real time: fast, and slow enough for a loaded machine to hear what is said.
 pub(crate) const SPEED: f64 = 8.0;

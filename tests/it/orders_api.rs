@@ -365,10 +365,14 @@ async fn the_description_is_true_and_anybody_may_read_it() {
     };
     let mut held = 0;
     for (path, methods) in document["paths"].as_object().expect("paths") {
-        let Some(operation) = methods.get("get") else { continue };
+        // Their answers are looked at where messages are left and calls are made.
+        let elsewhere = path.ends_with("/{recording}") || path.ends_with("/{call_sid}");
+        let Some(operation) = methods.get("get").filter(|_| !elsewhere) else { continue };
         let request = client().get(shop.url(&filled(path)));
         let open = Answer::to(request.try_clone().expect("no body")).await;
-        match operation.get("security") {
+        // A key that a server on its own machine does not ask for is none here.
+        let is_optional = |keys: &&Value| keys.as_array().is_some_and(|keys| keys.contains(&json!({})));
+        match operation.get("security").filter(|keys| !is_optional(keys)) {
             Some(_) => {
                 open.assert_error(401, "UNAUTHENTICATED");
                 assert!(shape(&document, "Error").is_valid(&open.json()));
@@ -385,7 +389,7 @@ async fn the_description_is_true_and_anybody_may_read_it() {
             held += 1;
         }
     }
-    assert_eq!(held, 14);
+    assert_eq!(held, 16);
     let problem = client().get(shop.url("/orders.json")).header(ACCEPT, "application/problem+json");
     assert!(shape(&document, "Problem").is_valid(&Answer::to(problem).await.json()));
 }

@@ -1,8 +1,9 @@
 //! What goes into a session and what comes out of it.
 
 use crate::bridge::ending::Purpose;
+use crate::bridge::moment::Moment;
 use crate::deepgram::message::AgentMessage;
-use crate::deepgram::settings::AgentAudio;
+use crate::deepgram::settings::{AgentAudio, Opening};
 use crate::tools::{ToolAnswer, ToolRequest};
 use crate::twilio::message::PhoneMessage;
 use std::borrow::Cow;
@@ -14,18 +15,49 @@ use std::time::Duration;
 pub struct SessionSettings {
     /// The stream that media, marks and clears are addressed to.
     pub stream_sid: String,
-    /// The `Settings` message, as text.
-    pub agent_settings: Arc<str>,
-    /// The audio format that those settings declare.
+    /// The opening message to the agent, the same for all calls.
+    pub opening: Arc<Opening>,
+    /// The audio format that it declares.
     pub audio: AgentAudio,
+    /// What the agent is asked to say.
+    pub phrases: Arc<Phrases>,
     /// Ends the call when the agent's text holds it; compared folded.
     pub closing_phrase: Option<String>,
     /// Silence kept after the goodbye was heard.
     pub hangup_delay: Duration,
     /// The longest call.
     pub max_duration: Duration,
+    /// A caller silent for so long is asked whether they are there; twice, then told goodbye.
+    pub caller_idle: Duration,
+    /// A line that sounds for so long without a pause or any tool call is told goodbye.
+    pub max_talk: Duration,
+    /// The agent's session is renewed in a pause once it is so old.
+    pub agent_session: Duration,
+    /// Whether there is a person to be put through to.
+    pub can_transfer: bool,
     /// Whether somebody may want to read what is said; see [`Output::Said`].
     pub transcribed: bool,
+}
+
+/// What the agent is asked to say beside the conversation, in the shop's words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Phrases {
+    /// After the connection with it was lost.
+    pub back: String,
+    /// While a tool takes long.
+    pub one_moment: String,
+    /// To a silent caller.
+    pub still_there: String,
+    /// When they stay silent.
+    pub idle_goodbye: String,
+    /// To a line that only makes sounds.
+    pub noise_goodbye: String,
+    /// When the longest call is over.
+    pub late_goodbye: String,
+    /// Before the caller is put through.
+    pub transfer: String,
+    /// With `{number}` where the order number is said.
+    pub number_again: String,
 }
 
 /// What happened.
@@ -38,7 +70,10 @@ pub enum Input<'a> {
     /// The agent's socket is open.
     AgentConnected,
     /// The agent could not be dialled.
-    AgentUnreachable,
+    AgentUnreachable {
+        /// Whether it would be in vain to try once more: a wrong key, say.
+        for_good: bool,
+    },
     /// A message of the agent leg.
     Agent(AgentMessage),
     /// Agent speech in the declared format, any chunking.
@@ -92,7 +127,11 @@ pub enum Output {
     Phone(String),
     /// Drop what is not sent on the phone leg yet, then send this `clear`.
     ClearPhone(String),
-    /// Send the settings on the agent leg; all calls share them.
+    /// Dial the agent; whatever there is of an agent leg is dropped.
+    DialAgent,
+    /// Close the agent leg, or stop dialling.
+    DropAgent,
+    /// Send settings on the agent leg that all calls share.
     AgentSettings(Arc<str>),
     /// Send text on the agent leg.
     AgentText(String),
@@ -100,6 +139,10 @@ pub enum Output {
     AgentAudio(Vec<u8>),
     /// Run a tool.
     RunTool(ToolRequest),
+    /// Stop these requests, and take back what they did.
+    CancelTools(Vec<String>),
+    /// Note this.
+    Moment(Moment),
     /// Tell whoever reads along that this was said.
     Said(Speaker, String),
     /// Close both legs; nothing follows.
@@ -125,11 +168,30 @@ pub enum EndReason {
     AgentLost,
     /// The longest call.
     MaxDuration,
+    /// The caller was silent, also when asked.
+    CallerIdle,
+    /// The line made sounds and no conversation: music, or a recorded voice.
+    NoConversation,
     /// The server stopped.
     Shutdown,
 }
 
 impl EndReason {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Goodbye,
+        Self::Transfer,
+        Self::CallerHungUp,
+        Self::PhoneLost,
+        Self::PhoneFault,
+        Self::AgentUnreachable,
+        Self::AgentLost,
+        Self::MaxDuration,
+        Self::CallerIdle,
+        Self::NoConversation,
+        Self::Shutdown,
+    ];
+
     /// The name in logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -141,6 +203,8 @@ impl EndReason {
             Self::AgentUnreachable => "agent_unreachable",
             Self::AgentLost => "agent_lost",
             Self::MaxDuration => "max_duration",
+            Self::CallerIdle => "caller_idle",
+            Self::NoConversation => "no_conversation",
             Self::Shutdown => "shutdown",
         }
     }
@@ -151,6 +215,9 @@ impl From<Purpose> for EndReason {
         match purpose {
             Purpose::HangUp => Self::Goodbye,
             Purpose::Transfer => Self::Transfer,
+            Purpose::Idle => Self::CallerIdle,
+            Purpose::Noise => Self::NoConversation,
+            Purpose::Late => Self::MaxDuration,
         }
     }
 }

@@ -6,10 +6,12 @@ use crate::app::load_menu;
 use crate::config::Config;
 use crate::deepgram::line::tls_config;
 use crate::events::EventLog;
+use crate::logbook::Logbook;
 use crate::order_service::{Clock, Erased, OrderService, Origin, Owes, Rules, TextPolicy};
 use crate::ordering::phone_number::PhoneNumber;
 use crate::shop::Shop;
 use crate::store::{Access, Store, StoreError};
+use crate::voicemail::Voicemails;
 use anyhow::{Context as _, anyhow, bail};
 use jiff::SignedDuration;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -73,7 +75,11 @@ async fn erase(config: &Config, store: Arc<dyn Store>, phone: &PhoneNumber) -> a
     let texts = TextPolicy { enabled: false, countries: Vec::new(), shop_name: menu.name().to_owned() };
     let owes = Owes { texts, sheet: config.deliveries.sheets.is_some(), webhook: false };
     let shop = Shop::new(menu, config.shop.ordering_enabled, events.clone());
+    let logbook = Logbook::open(Arc::clone(&store)).await?;
+    // What is at Twilio is deleted by the next server.
+    Voicemails::new(Arc::clone(&store), None, events.clone(), clock.clone()).forget(phone).await?;
     let orders = OrderService::new(store, events, shop, rules, owes, clock, TaskTracker::new());
+    logbook.forget(&orders.calls_of(phone).await?).await?;
     let correlation_id = Some(format!("cmd_{:016x}", rand::random::<u64>()));
     Ok(orders.forget(phone, Origin { by: "staff", correlation_id }).await?)
 }

@@ -63,6 +63,16 @@ struct MenuFile {
     say_unavailable: Option<Spanned<String>>,
     say_busy: Option<Spanned<String>>,
     say_apology: Option<Spanned<String>>,
+    say_voicemail: Option<Spanned<String>>,
+    say_thanks: Option<Spanned<String>>,
+    back: Option<Spanned<String>>,
+    one_moment: Option<Spanned<String>>,
+    still_there: Option<Spanned<String>>,
+    idle_goodbye: Option<Spanned<String>>,
+    noise_goodbye: Option<Spanned<String>>,
+    late_goodbye: Option<Spanned<String>>,
+    transfer: Option<Spanned<String>>,
+    number_again: Option<Spanned<String>>,
     #[serde(default)]
     requires: Vec<Spanned<String>>,
     minutes_to_make: Option<Spanned<u32>>,
@@ -221,6 +231,28 @@ impl Source<'_> {
                 &file.say_apology,
                 "Sorry, something went wrong. Please call again; nothing was ordered unless you heard an order number.",
             )?,
+            say_voicemail: or_default(
+                &file.say_voicemail,
+                "You can leave a message after the tone; press the pound key when you have finished.",
+            )?,
+            say_thanks: or_default(&file.say_thanks, "Thank you, we have your message.")?,
+            back: or_default(&file.back, "Sorry, the line dropped for a moment. I'm back.")?,
+            one_moment: or_default(&file.one_moment, "One moment, please.")?,
+            still_there: or_default(&file.still_there, "Are you still there?")?,
+            idle_goodbye: or_default(
+                &file.idle_goodbye,
+                "I can't hear anyone, so I'll hang up now. Please call again. Goodbye!",
+            )?,
+            noise_goodbye: or_default(
+                &file.noise_goodbye,
+                "I'm sorry, I can't take an order like this, so I'll hang up now. Please call again. Goodbye!",
+            )?,
+            late_goodbye: or_default(
+                &file.late_goodbye,
+                "I'm sorry, I have to end this call now. Please call again if anything is missing. Goodbye!",
+            )?,
+            transfer: or_default(&file.transfer, "One moment, I'm putting you through.")?,
+            number_again: self.number_again(&file)?,
         };
 
         let mut fields = vec![self.base(file.base)?];
@@ -416,6 +448,18 @@ impl Source<'_> {
     fn unknown(&self, name: &Spanned<String>, what: &str, known: &[&str]) -> MenuError {
         let unknown = name.as_ref();
         self.wrong(name, format!("unknown {what} \"{unknown}\"; expected one of {}", known.join(", ")))
+    }
+
+    /// What the order number is said again with: the shop's sentence, which has to name it, or ours.
+    fn number_again(&self, file: &MenuFile) -> Result<String, MenuError> {
+        const NUMBER: &str = "{number}";
+        match &file.number_again {
+            Some(sentence) if !sentence.get_ref().contains(NUMBER) => {
+                Err(self.wrong(sentence, format!("expected {NUMBER} where the order number is said")))
+            }
+            Some(sentence) => self.sentence(sentence),
+            None => Ok(format!("Once more, your order number is {NUMBER}.")),
+        }
     }
 
     /// A name or sentence: something visible on one line.

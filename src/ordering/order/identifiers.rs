@@ -132,6 +132,9 @@ pub enum Channel {
 }
 
 impl Channel {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Phone, Self::Web, Self::Api];
+
     /// The wire name.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -8,7 +8,6 @@ use std::ops::ControlFlow::{self, Break, Continue};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::Value;
 use tokio::net::TcpStream;
@@ -22,18 +21,20 @@ use tokio_util::sync::CancellationToken;
 use self::reply::Speech;
 use super::Stage;
 use crate::deepgram::message::{
-    AgentMessage, ClientMessage, FunctionCall, HistoryItem, InjectBehavior, MessageError, Role,
+    AgentMessage, CancelledCall, ClientMessage, FunctionCall, HistoryItem, InjectBehavior, MessageError, Role,
 };
 use crate::deepgram::settings::{AgentAudio, Settings};
 use crate::simulator::ear::{Ear, Heard};
-use crate::simulator::script::{Behaviour, CallerLine, Connect, Fault, Script, Step};
+use crate::simulator::script::{AgentFault, Behaviour, Connect, Script, Step};
 use crate::simulator::{Side, Speaker, What};
 
 /// How long settings take to be applied, at any speed: time enough to catch whoever does not wait for the answer.
 const SETTLE: Duration = Duration::from_millis(20);
 
+mod faults;
 mod functions;
 mod reply;
+mod resume;
 
 /// Whether the conversation goes on, or is over.
 type Flow = ControlFlow<()>;
@@ -60,8 +61,16 @@ pub(super) struct Session {
     injected: Option<String>,
     /// What each tool answered last.
     answers: HashMap<String, Value>,
+    /// Calls that want an answer.
+    open: HashMap<String, FunctionCall>,
+    /// Calls that were answered while others are open.
+    answered: Vec<CancelledCall>,
     /// Calls that were taken back.
     cancelled: HashSet<String>,
+    /// Calls that were said twice, with their answer: they may be answered twice, if it is with the same.
+    repeated: HashMap<String, Option<String>>,
+    /// A fault that waits for the next reply.
+    armed: Option<AgentFault>,
     calls: usize,
     piece: usize,
     finished: bool,
@@ -73,8 +82,8 @@ enum Waiting {
     Nothing,
     Caller,
     Tools {
-        open: HashMap<String, FunctionCall>,
         cancel_at: Option<Instant>,
+        cancel_answered: bool,
     },
     /// The script is over.
     Forever,
@@ -109,7 +118,11 @@ impl Session {
             unheard: 0,
             injected: None,
             answers: HashMap::new(),
+            open: HashMap::new(),
+            answered: Vec::new(),
             cancelled: HashSet::new(),
+            repeated: HashMap::new(),
+            armed: None,
             calls: 0,
             piece: 0,
             finished: false,
@@ -137,6 +150,8 @@ impl Session {
             ear: Ear::new(format),
         };
         self.tell(What::CallStarted);
+        self.take_over(&settings.agent);
+        self.arm_first();
         if let Some(greeting) = settings.agent.greeting.filter(|greeting| !greeting.is_empty()) {
             self.begin_reply(vec![greeting], None, true, &terms).await?;
         }
@@ -155,6 +170,7 @@ impl Session {
         if self.behaviour.connect == Connect::NeverWelcome {
             return self.hear_without_answering().await;
         }
+        self.go_wrong_at_once().await?;
         self.send(AgentMessage::Welcome { request_id: self.id.clone() }).await?;
         let text = loop {
             match self.socket.next().await {
@@ -189,8 +205,13 @@ impl Session {
             self.fail("INVALID_SETTINGS", "Only this program's own audio formats are simulated.").await?;
             return Break(());
         };
-        if self.behaviour.connect == Connect::NeverApply {
-            return self.hear_without_answering().await;
+        match self.behaviour.connect {
+            Connect::NeverApply => return self.hear_without_answering().await,
+            Connect::RefuseSettings => {
+                self.fail("INVALID_SETTINGS", "The script wants this.").await?;
+                return Break(());
+            }
+            _ => {}
         }
         self.settle().await?;
         self.send(AgentMessage::SettingsApplied).await?;
@@ -255,12 +276,12 @@ impl Session {
                 return Continue(());
             };
             // Nobody talks, or acts, into what the caller is saying.
-            if self.caller_speaks && !matches!(step, Step::Caller(_)) {
+            if self.caller_speaks && !matches!(step, Step::Caller(_) | Step::Turn(_)) {
                 return Continue(());
             }
             self.at += 1;
             match step {
-                Step::Caller(_) => self.waiting = Waiting::Caller,
+                Step::Caller(_) | Step::Turn(_) => self.waiting = Waiting::Caller,
                 Step::Agent(reply) => {
                     let texts = reply.texts.iter().map(|text| self.filled(text)).collect();
                     let ends_reply = !reply.continues;
@@ -268,8 +289,9 @@ impl Session {
                 }
                 Step::Tools(request) => self.call_tools(request).await?,
                 Step::Expect(expectation) => self.check(expectation),
-                Step::Fault(fault) => self.go_wrong(*fault).await?,
-                Step::HangUp => {}
+                Step::Fault(fault) if fault.into_reply_ms.is_some() => self.armed = Some(fault.clone()),
+                Step::Fault(fault) => self.go_wrong(fault, terms.format).await?,
+                Step::HangUp | Step::Line(_) => {}
             }
         }
         Continue(())
@@ -279,16 +301,18 @@ impl Session {
     async fn understand(&mut self, terms: &Terms) -> Flow {
         // The script is shared, not copied: this is asked at every frame of the caller's.
         let script = self.script.clone();
-        let Some(line) = script.as_ref().and_then(|script| awaited_line(script, self.at)) else {
+        let Some(awaited) = script.as_ref().and_then(|script| awaited(script, self.at)) else {
             return Continue(());
         };
-        let text = if line.text.is_empty() {
-            let Some(text) = self.injected.take() else { return Continue(()) };
-            text
-        } else {
-            let Some(left) = self.unheard.checked_sub(1) else { return Continue(()) };
-            self.unheard = left;
-            line.text.clone()
+        let injected = if awaited.may_be_injected() { self.injected.take() } else { None };
+        let text = match (injected, awaited) {
+            (Some(text), _) => text,
+            (None, Awaited::Keys) => return Continue(()),
+            (None, Awaited::Words(text) | Awaited::Turn(text)) => {
+                let Some(left) = self.unheard.checked_sub(1) else { return Continue(()) };
+                self.unheard = left;
+                text.to_owned()
+            }
         };
         self.waiting = Waiting::Nothing;
         self.thinking_until = Instant::now() + self.call_time(self.behaviour.think_ms);
@@ -317,27 +341,6 @@ impl Session {
         };
         let thought = (self.thinking_until > Instant::now()).then_some(self.thinking_until);
         [speech, cancel, thought].into_iter().flatten().fold(silence_ends, Instant::min)
-    }
-
-    async fn go_wrong(&mut self, fault: Fault) -> Flow {
-        match fault {
-            Fault::Error => self.fail("INTERNAL_SERVER_ERROR", "The script wants this.").await,
-            // Without a close frame: the stream is dropped with the session.
-            Fault::Close => Break(()),
-            Fault::Silence => {
-                self.waiting = Waiting::Mute;
-                Continue(())
-            }
-            Fault::Garbage => {
-                for text in ["", "not json", "[]", "{}", r#"{"type":5}"#, r#"{"type":"ConversationText"}"#] {
-                    self.send_text(text.to_owned()).await?;
-                }
-                self.send_frame(Message::Binary(Bytes::new())).await
-            }
-            Fault::UnknownMessage => {
-                self.send_text(r#"{"type":"SomethingNew","since":"tomorrow","parts":[1,{"a":null}]}"#.to_owned()).await
-            }
-        }
     }
 
     async fn take(&mut self, frame: Option<Result<Message, SocketError>>, terms: &mut Terms) -> Flow {
@@ -378,9 +381,9 @@ impl Session {
                 self.tool_answered(id, name, content, terms).await
             }
             Ok(ClientMessage::InjectUserMessage { content }) => {
-                let line = self.script.as_ref().and_then(|script| awaited_line(script, self.at));
-                let awaited = line.is_none_or(|line| line.text.is_empty());
-                match awaited && self.injected.is_none() {
+                let awaited = self.script.as_ref().and_then(|script| awaited(script, self.at));
+                let fits = awaited.is_none_or(|awaited| awaited.may_be_injected());
+                match fits && self.injected.is_none() {
                     true => self.injected = Some(content),
                     false => self.said(Role::User, content, terms).await?,
                 }
@@ -421,12 +424,7 @@ impl Session {
     async fn fail(&mut self, code: &str, description: &str) -> Flow {
         let error = AgentMessage::Error { code: code.to_owned(), description: description.to_owned() };
         self.send(error).await?;
-        let frame = CloseFrame { code: CloseCode::Error, reason: code.to_owned().into() };
-        let _ = self.socket.close(Some(frame)).await;
-        // The other side's own close is awaited, so that the error is not lost with a reset connection.
-        let farewell = async { while let Some(Ok(_)) = self.socket.next().await {} };
-        let _ = tokio::time::timeout(Duration::from_secs(1), farewell).await;
-        Break(())
+        self.leave(CloseFrame { code: CloseCode::Error, reason: code.to_owned().into() }).await
     }
 
     async fn send(&mut self, message: AgentMessage) -> Flow {
@@ -463,10 +461,27 @@ impl Session {
     }
 }
 
-/// The line of the caller's that was the last step taken, if it was one.
-fn awaited_line(script: &Script, next: usize) -> Option<&CallerLine> {
+/// What the caller is awaited to do.
+#[derive(Debug, Clone, Copy)]
+enum Awaited<'a> {
+    Words(&'a str),
+    Keys,
+    /// Either, in these words if spoken.
+    Turn(&'a str),
+}
+
+impl Awaited<'_> {
+    fn may_be_injected(self) -> bool {
+        matches!(self, Self::Keys | Self::Turn(_))
+    }
+}
+
+/// What the last step taken waits for, if it was a turn of the caller's.
+fn awaited(script: &Script, next: usize) -> Option<Awaited<'_>> {
     match script.steps.get(next.checked_sub(1)?)? {
-        Step::Caller(line) => Some(line),
+        Step::Caller(line) if line.text.is_empty() => Some(Awaited::Keys),
+        Step::Caller(line) => Some(Awaited::Words(&line.text)),
+        Step::Turn(text) => Some(Awaited::Turn(text)),
         _ => None,
     }
 }

@@ -14,7 +14,9 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use super::{AgentOptions, SimulatedAgent};
 use crate::audio::mulaw;
-use crate::deepgram::message::{AgentMessage, ClientMessage, FunctionCall, HistoryItem, InjectBehavior, Role};
+use crate::deepgram::message::{
+    AgentMessage, ClientMessage, FunctionCall, HistoryCall, HistoryItem, InjectBehavior, Role,
+};
 use crate::deepgram::schema::{Direction, assert_valid};
 use crate::deepgram::settings::AgentAudio;
 use crate::simulator::relay::{settings, text_frame};
@@ -382,6 +384,196 @@ async fn faults_are_as_the_script_wants_them() {
         }
     }
     assert_eq!(refused, 6);
+}
+
+#[tokio::test]
+async fn connections_end_in_many_ways() {
+    let mut client = settled("step = [{ fault = \"error\", code = \"FAILED_TO_THINK\" }]", None).await;
+    assert_eq!(client.fatal().await, "FAILED_TO_THINK");
+
+    let mut client = settled("step = [{ fault = \"go_away\" }]", None).await;
+    assert!(matches!(client.rest().await[..], [Message::Close(Some(_))]), "closed, and nothing said");
+
+    let mut client = settled("step = [{ fault = \"half_frame\" }]", None).await;
+    assert!(matches!(client.socket.next().await, Some(Err(_))), "a frame that is not whole is an error, not a message");
+
+    let mut client = connected("behaviour = { connect = \"refuse_settings\" }\nstep = [{ agent = \"x\" }]").await;
+    client.message().await;
+    client.say(ClientMessage::Settings(Box::new(settings(AgentAudio::Mulaw, Some("Hello"))))).await;
+    assert_eq!(client.fatal().await, "INVALID_SETTINGS");
+
+    for (connect, status) in [("reject", Some(401)), ("hang_up", None)] {
+        let scripts = script(&format!("behaviour = {{ connect = \"{connect}\" }}\nstep = [{{ agent = \"x\" }}]"));
+        let (agent, _events) = agent(scripts.connections(), AgentOptions::default()).await;
+        let refused = match dial(&agent.url(), Some("Token key")).await.unwrap_err() {
+            SocketError::Http(response) => Some(response.status().as_u16()),
+            _ => None,
+        };
+        assert_eq!(refused, status, "{connect}");
+        dial(&agent.url(), Some("Token key")).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_deaf_agent_takes_nothing_and_says_nothing_until_it_is_left() {
+    let Client { agent, mut socket, .. } = settled("step = [{ fault = \"deaf\" }, { agent = \"x\" }]", None).await;
+    assert_eq!(agent.open_connections(), 1);
+    // More than what the kernel keeps for a reader who does not read.
+    let stuffed = async { while socket.send(Message::binary(vec![0; 1 << 20])).await.is_ok() {} };
+    assert!(tokio::time::timeout(Duration::from_secs(1), stuffed).await.is_err(), "it does not read");
+    drop(socket);
+    let left = async {
+        while agent.open_connections() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), left).await.expect("it notices that it was left");
+}
+
+#[tokio::test]
+async fn a_fault_may_wait_for_the_middle_of_a_reply() {
+    let greeting = "A greeting that would last for some three seconds.";
+    for (steps, said_before) in [
+        ("step = [{ fault = \"close\", into_reply_ms = 1000 }]", 0),
+        (
+            "step = [{ agent = \"Something else.\" }, { fault = \"close\", into_reply_ms = 1000 }, { agent = \"A reply that would last for some three seconds.\" }]",
+            2,
+        ),
+    ] {
+        let mut client = settled(steps, Some(greeting)).await;
+        let (mut done, mut bytes) = (0, 0);
+        while let Some(Ok(frame)) = client.socket.next().await {
+            match frame {
+                Message::Binary(audio) => bytes += audio.len(),
+                Message::Text(text) if text.contains("AgentAudioDone") => (done, bytes) = (done + 1, 0),
+                _ => {}
+            }
+        }
+        assert_eq!(done, said_before);
+        // A second of sound, and the rest of the piece in which it ends; what is lost with the connection is less.
+        assert!((1..8_000 + 7_680).contains(&bytes), "{bytes}");
+    }
+}
+
+#[tokio::test]
+async fn a_flood_is_survived_and_the_script_goes_on() {
+    let mut client = settled("step = [{ fault = \"flood\" }, { agent = \"Still here.\" }]", None).await;
+    let (mut messages, mut bytes) = (0, 0);
+    loop {
+        match client.socket.next().await.unwrap().unwrap() {
+            Message::Binary(audio) => bytes += audio.len(),
+            Message::Text(text) => {
+                assert_valid(Direction::FromAgent, &text);
+                messages += 1;
+                if AgentMessage::parse(&text).unwrap() == said(Role::Assistant, "Still here.") {
+                    break;
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((messages, bytes), (2_000 + 3, 20 * 8_000));
+}
+
+#[tokio::test]
+async fn calls_can_be_apart_repeated_and_taken_back_after_their_answer() {
+    let steps = r#"
+        step = [
+            { tools = [{ name = "a" }, { name = "b" }], apart = true, wait = false },
+            { tools = [{ name = "c" }], repeat = "same_id" },
+            { tools = [{ name = "d" }], repeat = "new_id", cancel_answered = true },
+            { agent = "Done." },
+        ]"#;
+    let mut client = settled(steps, None).await;
+    let answer = |call: &FunctionCall, content: &str| ClientMessage::FunctionCallResponse {
+        id: call.id.clone(),
+        name: call.name.clone(),
+        content: content.to_owned(),
+    };
+    let (a, b) = (client.calls().await, client.calls().await);
+    assert_eq!((a.len(), b.len(), a[0].name.as_str(), b[0].name.as_str()), (1, 1, "a", "b"));
+    // What was not waited for is open, and said again with the rest.
+    let c = client.calls().await;
+    let again = client.calls().await;
+    assert_eq!(again.iter().map(|call| &call.name[..]).collect::<Vec<_>>(), ["a", "b", "c"]);
+    assert_eq!(again[2].id, c[0].id);
+    for call in [&b[0], &a[0], &c[0], &c[0]] {
+        client.say(answer(call, "{}")).await;
+    }
+    let mut d = Vec::new();
+    while d.len() < 2 {
+        match client.message().await {
+            AgentMessage::FunctionCallRequest { functions } => d.extend(functions),
+            other => assert!(matches!(other, AgentMessage::History(HistoryItem::Called { .. })), "{other:?}"),
+        }
+    }
+    assert_ne!(d[0].id, d[1].id);
+    client.say(answer(&c[0], r#"{"another":"answer"}"#)).await;
+    client.say(answer(&d[0], "{}")).await;
+    client.say(answer(&d[1], "{}")).await;
+    let taken_back = loop {
+        match client.message().await {
+            AgentMessage::FunctionCallCancelled { functions } => break functions,
+            other => assert!(matches!(other, AgentMessage::History(HistoryItem::Called { .. })), "{other:?}"),
+        }
+    };
+    assert_eq!(taken_back.iter().map(|call| &call.id).collect::<Vec<_>>(), [&d[0].id, &d[1].id]);
+    while client.message().await != said(Role::Assistant, "Done.") {}
+    let events = client.events().await;
+    let surprises: Vec<&What> = events.iter().filter(|what| matches!(what, What::Surprise(_))).collect();
+    assert!(matches!(surprises[..], [What::Surprise(text)] if text.contains("answered otherwise")), "{surprises:?}");
+}
+
+#[tokio::test]
+async fn an_agent_that_goes_on_is_told_what_was_said_and_waits_for_the_unanswered_words() {
+    let steps = r#"
+        behaviour = { resumes = true }
+        step = [{ turn = "Tea." }, { agent = "One {add.item}." }, { turn = "Yes." }, { agent = "Fine." }]"#;
+    let said_before = [
+        HistoryItem::Said { role: Role::User, content: "Tea.".to_owned() },
+        HistoryItem::Called {
+            function_calls: vec![HistoryCall {
+                id: "call_1".to_owned(),
+                name: "add".to_owned(),
+                client_side: true,
+                arguments: "{}".to_owned(),
+                response: r#"{"item":"taro tea"}"#.to_owned(),
+                thought_signature: None,
+            }],
+        },
+    ];
+    let mut client = connected(steps).await;
+    client.message().await;
+    let mut resumed = settings(AgentAudio::Mulaw, None);
+    resumed.agent.context = Some(said_before.iter().cloned().collect());
+    client.say(ClientMessage::Settings(Box::new(resumed))).await;
+    assert_eq!(client.message().await, AgentMessage::SettingsApplied);
+    client.say(ClientMessage::InjectUserMessage { content: "Please go on.".to_owned() }).await;
+    assert_eq!(client.message().await, said(Role::User, "Please go on."));
+    assert_eq!(client.message().await, said(Role::Assistant, "One taro tea."));
+    while client.message().await != AgentMessage::AgentAudioDone {}
+    // Spoken, this time.
+    client.speak().await;
+    assert_eq!(client.message().await, AgentMessage::UserStartedSpeaking);
+    assert_eq!(client.message().await, said(Role::User, "Yes."));
+    let events = client.events().await;
+    assert!(events.contains(&What::Resumed { messages: said_before.to_vec() }), "{events:?}");
+    assert!(!events.iter().any(|what| matches!(what, What::Surprise(_) | What::ExpectationFailed(_))), "{events:?}");
+
+    for (context, greeting, surprise) in [
+        (None, None, "do not tell it"),
+        (Some(said_before.iter().cloned().collect()), Some("Hello!"), "begins with a greeting"),
+    ] {
+        let mut client = connected(steps).await;
+        client.message().await;
+        let mut wrong = settings(AgentAudio::Mulaw, greeting);
+        wrong.agent.context = context;
+        client.say(ClientMessage::Settings(Box::new(wrong))).await;
+        client.message().await;
+        let events = client.events().await;
+        let told = events.iter().any(|what| matches!(what, What::Surprise(text) if text.contains(surprise)));
+        assert!(told, "{surprise}: {events:?}");
+    }
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use super::player::Player;
 use super::twiml::Stream;
 use super::{ACCOUNT_SID, CallReport, ClosedBy, SimulatedCaller};
 use crate::audio::mulaw;
-use crate::simulator::script::Script;
+use crate::simulator::script::{LineFault, LineTrouble, Script};
 use crate::simulator::{Side, Speaker, What};
 use crate::twilio::far_end::{FarEndMessage, FarEndWriter};
 use crate::twilio::message::{MediaFormat, MessageError, Start};
@@ -28,6 +28,18 @@ pub(super) struct Line<'a> {
     writer: FarEndWriter,
     player: Player,
     mouth: Mouth,
+    /// Ticks for which no audio goes out any more.
+    paused: u32,
+    marks: Marks,
+}
+
+/// What becomes of a mark that has been reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Marks {
+    SaidBack,
+    /// For so many ticks more.
+    Held(u32),
+    Lost,
 }
 
 impl<'a> Line<'a> {
@@ -46,8 +58,18 @@ impl<'a> Line<'a> {
             media_format: MediaFormat::default(),
             parameters: stream.parameters,
         });
-        let mouth = Mouth::new(script).at_speed(caller.options.speed);
-        Self { caller, call_sid: call_sid.to_owned(), stream_sid, socket, writer, player: Player::default(), mouth }
+        let mouth = Mouth::new(script).at_speed(caller.options.speed).patient(caller.options.patience);
+        Self {
+            caller,
+            call_sid: call_sid.to_owned(),
+            stream_sid,
+            socket,
+            writer,
+            player: Player::default(),
+            mouth,
+            paused: 0,
+            marks: Marks::SaidBack,
+        }
     }
 
     /// Whether every line of the caller's has been said.
@@ -93,24 +115,57 @@ impl<'a> Line<'a> {
         if self.caller.options.keep_audio {
             report.heard.extend_from_slice(heard);
         }
+        if let Some(lines) = &self.caller.options.lines {
+            self.mouth.allow(*lines.borrow());
+        }
         let (utter, also) = self.mouth.tick(heard);
         if let Some(text) = also.begins {
             self.caller.tell(&self.call_sid, What::Said { who: Speaker::Caller, text });
         }
-        let timestamp_ms = report.frames_sent * 20;
-        let media = match &utter {
-            Utter::Frame(frame) => self.writer.media(frame, timestamp_ms),
-            Utter::Silence => self.writer.media(&[mulaw::SILENCE; FRAME], timestamp_ms),
+        let frame = match &utter {
+            Utter::Frame(frame) => frame,
+            Utter::Silence => &[mulaw::SILENCE; FRAME],
             Utter::HangUp => return Ok(ControlFlow::Break(())),
         };
-        report.frames_sent += 1;
-        self.send(media).await?;
+        match self.paused.checked_sub(1) {
+            Some(left) => self.paused = left,
+            None => {
+                let media = self.writer.media(frame, report.frames_sent * 20);
+                report.frames_sent += 1;
+                self.send(media).await?;
+            }
+        }
         if let Some(key) = also.key {
             let text = self.writer.dtmf(key);
             self.send(text).await?;
         }
+        if let Marks::Held(ticks) = self.marks {
+            self.marks = ticks.checked_sub(1).map_or(Marks::SaidBack, Marks::Held);
+        }
         self.echo_marks(report).await?;
+        if let Some(trouble) = also.trouble {
+            self.go_wrong(trouble).await?;
+        }
         Ok(ControlFlow::Continue(()))
+    }
+
+    async fn go_wrong(&mut self, trouble: LineFault) -> Result<(), ClosedBy> {
+        let ticks = trouble.for_ms / 20;
+        match trouble.kind {
+            LineTrouble::Drop => return Err(ClosedBy::Cut),
+            LineTrouble::StartAgain => {
+                let start = self.writer.start();
+                self.send(start).await?;
+            }
+            LineTrouble::Stop => {
+                let stop = self.writer.stop();
+                self.send(stop).await?;
+            }
+            LineTrouble::Pause => self.paused = ticks,
+            LineTrouble::HoldMarks => self.marks = Marks::Held(ticks),
+            LineTrouble::LoseMarks => self.marks = Marks::Lost,
+        }
+        Ok(())
     }
 
     async fn take(
@@ -146,7 +201,13 @@ impl<'a> Line<'a> {
     }
 
     async fn echo_marks(&mut self, report: &mut CallReport) -> Result<(), ClosedBy> {
+        if matches!(self.marks, Marks::Held(_)) {
+            return Ok(());
+        }
         while let Some(name) = self.player.reached() {
+            if self.marks == Marks::Lost {
+                continue;
+            }
             let text = self.writer.mark(&name);
             report.marks_echoed.push(name);
             self.send(text).await?;
@@ -157,7 +218,7 @@ impl<'a> Line<'a> {
     /// What Twilio does at the end of a call that the server did not end.
     pub(super) async fn hang_up(&mut self, closed_by: &ClosedBy) {
         match closed_by {
-            ClosedBy::NoStream | ClosedBy::Server | ClosedBy::Dropped => return,
+            ClosedBy::NoStream | ClosedBy::Server | ClosedBy::Dropped | ClosedBy::Cut => return,
             ClosedBy::Violation(what) => self.caller.tell(&self.call_sid, What::Surprise(what.clone())),
             ClosedBy::Caller | ClosedBy::Limit => {}
         }

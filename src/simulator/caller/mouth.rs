@@ -1,9 +1,12 @@
 //! Decides what the caller says when, from what the caller hears. Pure: a tick is 20 ms of call time.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use crate::audio::mulaw;
-use crate::simulator::script::{Script, Step};
+use crate::simulator::script::{LineFault, Script, Step};
+use crate::simulator::voice::Sound;
 
 /// Bytes of one tick.
 pub(super) const FRAME: usize = 160;
@@ -13,8 +16,6 @@ const TICK_MS: u32 = 20;
 const PAUSE_MS: u32 = 500;
 /// A pause after which it has finished, whatever it said.
 const LONG_PAUSE_MS: u32 = 4_000;
-/// After hearing nothing at all for this long the caller speaks anyway. Real time: see [`Mouth::at_speed`].
-const PATIENCE_MS: u32 = 10_000;
 /// After the last line, and this long without a sound, the caller hangs up. Real time, too.
 const GIVE_UP_MS: u32 = 20_000;
 /// Telephone keys are pressed this far apart.
@@ -34,6 +35,8 @@ pub(super) struct Also {
     /// A line that begins: its words.
     pub(super) begins: Option<String>,
     pub(super) key: Option<char>,
+    /// What goes wrong on the line.
+    pub(super) trouble: Option<LineFault>,
 }
 
 /// The caller's side of a script.
@@ -41,14 +44,22 @@ pub(super) struct Also {
 pub(super) struct Mouth {
     lines: std::vec::IntoIter<Line>,
     next: Option<Line>,
+    /// How many have begun.
+    begun: usize,
     audio: Bytes,
     keys: std::vec::IntoIter<char>,
     /// Call time in a second of real time, in seconds.
     speed: u32,
+    /// After hearing nothing at all for this long the caller speaks anyway. Real time: see [`Mouth::at_speed`].
+    patience_ms: u32,
     key_due_ms: u32,
+    /// Since the caller last spoke.
+    since_ms: u32,
     /// Of the agent's speech, since the caller last spoke.
     heard_ms: u32,
     quiet_ms: u32,
+    /// How many lines may begin yet.
+    allowed: usize,
     finished: bool,
 }
 
@@ -61,18 +72,43 @@ struct Line {
     pause_ms: u32,
     /// How much of the agent's speech comes before it, at least.
     after_speech_ms: u32,
-    hangs_up: bool,
+    deed: Deed,
+}
+
+/// What is done when a line is due.
+#[derive(Debug)]
+enum Deed {
+    Speak,
+    HangUp,
+    Trouble(LineFault),
 }
 
 impl Mouth {
     pub(super) fn new(script: &Script) -> Self {
         // A greeting's length is not in the script: hearing anything will do.
         let mut speech_ms = if script.greeting { TICK_MS } else { 0 };
+        let bridge_ms = match script.bridge.is_empty() {
+            true => 0,
+            false => Sound { text: &script.bridge, clip: None }.duration_ms(),
+        };
         let mut lines = Vec::new();
         for step in &script.steps {
+            let silent = move |deed| Line {
+                text: String::new(),
+                audio: Bytes::new(),
+                digits: String::new(),
+                interrupt_after_ms: None,
+                pause_ms: 0,
+                after_speech_ms: speech_ms,
+                deed,
+            };
             let line = match step {
                 Step::Agent(reply) => {
                     speech_ms += reply.least_ms();
+                    continue;
+                }
+                Step::Fault(fault) if fault.kind.ends_connection() => {
+                    speech_ms += bridge_ms;
                     continue;
                 }
                 Step::Caller(line) => Line {
@@ -81,19 +117,15 @@ impl Mouth {
                     digits: line.digits.clone(),
                     interrupt_after_ms: line.interrupt_after_ms,
                     pause_ms: line.pause_ms,
-                    after_speech_ms: speech_ms,
-                    hangs_up: false,
+                    ..silent(Deed::Speak)
                 },
-                Step::HangUp => Line {
-                    text: String::new(),
-                    audio: Bytes::new(),
-                    digits: String::new(),
-                    interrupt_after_ms: None,
-                    pause_ms: 0,
-                    after_speech_ms: speech_ms,
-                    hangs_up: true,
-                },
-                Step::Tools(_) | Step::Expect(_) | Step::Fault(_) => continue,
+                Step::HangUp => silent(Deed::HangUp),
+                Step::Line(trouble) => {
+                    // The caller goes on waiting for whatever they were waiting for.
+                    lines.push(silent(Deed::Trouble(*trouble)));
+                    continue;
+                }
+                Step::Tools(_) | Step::Expect(_) | Step::Turn(_) | Step::Fault(_) => continue,
             };
             speech_ms = 0;
             lines.push(line);
@@ -104,20 +136,34 @@ impl Mouth {
         Self {
             lines,
             next,
+            begun: 0,
             audio: Bytes::new(),
             keys: Vec::new().into_iter(),
             speed: 1,
+            patience_ms: 10_000,
             key_due_ms: 0,
+            since_ms: 0,
             heard_ms: 0,
             quiet_ms: 0,
+            allowed: usize::MAX,
             finished,
         }
+    }
+
+    /// From now on no more than so many lines of the script begin, counted from its first.
+    pub(super) fn allow(&mut self, lines: usize) {
+        self.allowed = lines;
     }
 
     /// The caller of a call whose time passes faster. A caller loses patience in real time, because the server that it
     /// waits for, and the machine, become no faster with the call.
     pub(super) fn at_speed(self, speed: f64) -> Self {
         Self { speed: speed.ceil().clamp(1.0, 1_000.0) as u32, ..self }
+    }
+
+    /// A caller who waits for so long in silence before speaking anyway.
+    pub(super) fn patient(self, patience: Duration) -> Self {
+        Self { patience_ms: u32::try_from(patience.as_millis()).unwrap_or(u32::MAX), ..self }
     }
 
     /// Whether everything has been said.
@@ -133,27 +179,53 @@ impl Mouth {
             false => self.quiet_ms += TICK_MS,
         }
         let mut also = Also::default();
+        self.since_ms = self.since_ms.saturating_add(TICK_MS);
         if self.audio.is_empty() && self.keys.len() == 0 {
-            match self.next.take_if(|line| line.is_due(self.heard_ms, self.quiet_ms, self.speed)) {
-                Some(line) if line.hangs_up => return (Utter::HangUp, also),
-                Some(line) => {
+            let Some(line) = self.take_due() else {
+                let gives_up = self.finished && self.quiet_ms >= GIVE_UP_MS * self.speed;
+                return (if gives_up { Utter::HangUp } else { Utter::Silence }, also);
+            };
+            match line.deed {
+                Deed::HangUp => return (Utter::HangUp, also),
+                Deed::Trouble(trouble) => {
+                    also.trouble = Some(trouble);
+                    self.step_on();
+                    return (Utter::Silence, also);
+                }
+                Deed::Speak => {
                     also.begins = (!line.text.is_empty()).then_some(line.text);
                     self.audio = line.audio;
                     self.keys = line.digits.chars().collect::<Vec<_>>().into_iter();
                     self.key_due_ms = 0;
                 }
-                None if self.finished && self.quiet_ms >= GIVE_UP_MS * self.speed => return (Utter::HangUp, also),
-                None => return (Utter::Silence, also),
             }
         }
         let utter = self.utter(&mut also);
         if self.audio.is_empty() && self.keys.len() == 0 {
             // Said: what the agent said before does not count as its answer.
-            (self.heard_ms, self.quiet_ms) = (0, 0);
-            self.next = self.lines.next();
-            self.finished = self.next.is_none();
+            (self.heard_ms, self.quiet_ms, self.since_ms) = (0, 0, 0);
+            self.step_on();
         }
         (utter, also)
+    }
+
+    fn take_due(&mut self) -> Option<Line> {
+        if self.begun >= self.allowed {
+            return None;
+        }
+        let (heard_ms, quiet_ms, since_ms) = (self.heard_ms, self.quiet_ms, self.since_ms);
+        let patience_ms = self.patience_ms.saturating_mul(self.speed);
+        let due = self.next.take_if(|line| match &line.deed {
+            Deed::Trouble(trouble) => since_ms >= trouble.after_ms && heard_ms >= trouble.heard_ms,
+            Deed::Speak | Deed::HangUp => line.is_due(heard_ms, quiet_ms, patience_ms),
+        });
+        self.begun += usize::from(due.is_some());
+        due
+    }
+
+    fn step_on(&mut self) {
+        self.next = self.lines.next();
+        self.finished = self.next.is_none();
     }
 
     fn utter(&mut self, also: &mut Also) -> Utter {
@@ -175,16 +247,14 @@ impl Mouth {
 }
 
 impl Line {
-    fn is_due(&self, heard_ms: u32, quiet_ms: u32, speed: u32) -> bool {
+    fn is_due(&self, heard_ms: u32, quiet_ms: u32, patience_ms: u32) -> bool {
         if let Some(after) = self.interrupt_after_ms {
             return heard_ms > after;
         }
         // Padding and resampling may cost the agent's speech a frame or two.
         let said_its_part = heard_ms >= self.after_speech_ms / 10 * 9;
         let quiet_ms = quiet_ms.saturating_sub(self.pause_ms);
-        said_its_part && quiet_ms >= PAUSE_MS
-            || heard_ms > 0 && quiet_ms >= LONG_PAUSE_MS
-            || quiet_ms >= PATIENCE_MS * speed
+        said_its_part && quiet_ms >= PAUSE_MS || heard_ms > 0 && quiet_ms >= LONG_PAUSE_MS || quiet_ms >= patience_ms
     }
 }
 
@@ -196,6 +266,7 @@ fn is_loud(audio: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simulator::script::LineTrouble;
 
     const LOUD: [u8; FRAME] = [0x20; FRAME];
 
@@ -247,7 +318,45 @@ mod tests {
         let mut mouth = Mouth::new(&script(lines));
         assert_eq!(ticks_until_speech(&mut mouth, |tick| tick < 10), 9 + LONG_PAUSE_MS / TICK_MS);
         let mut mouth = Mouth::new(&script(lines));
-        assert_eq!(ticks_until_speech(&mut mouth, |_| false), PATIENCE_MS / TICK_MS);
+        assert_eq!(ticks_until_speech(&mut mouth, |_| false), 10_000 / TICK_MS);
+    }
+
+    #[test]
+    fn an_agent_that_comes_back_is_heard_out() {
+        let steps = "step = [{ caller = \"Hi\" }, { fault = \"close\" }, { agent = \"Yes?\" }, { caller = \"Tea\" }]";
+        let mut mouth = Mouth::new(&script(&format!("bridge = \"Sorry, I am back with you now.\"\n{steps}")));
+        ticks_until_speech(&mut mouth, |tick| tick < 10);
+        finish_line(&mut mouth);
+        // 30 letters are 1.96 s; the reply of 0.5 s comes a second later.
+        let spoke = ticks_until_speech(&mut mouth, |tick| (10..108).contains(&tick) || (158..183).contains(&tick));
+        assert_eq!(spoke, 182 + 25);
+    }
+
+    #[test]
+    fn a_patient_caller_waits_longer() {
+        let mouth = Mouth::new(&script("[[step]]\ncaller = \"Yes\""));
+        let mut mouth = mouth.patient(Duration::from_secs(12));
+        assert_eq!(ticks_until_speech(&mut mouth, |_| false), 12_000 / TICK_MS);
+    }
+
+    #[test]
+    fn trouble_comes_in_its_place_and_takes_no_turn() {
+        let steps = "step = [{ line = \"lose_marks\", heard_ms = 100 }, { caller = \"Hi\" }, { line = \"stop\", after_ms = 60 }]";
+        let mut mouth = Mouth::new(&script(steps));
+        let mut trouble = Vec::new();
+        let mut spoke = None;
+        for tick in 1..200 {
+            let heard: &[u8] = if tick <= 10 { &LOUD } else { &[] };
+            let (utter, also) = mouth.tick(heard);
+            trouble.extend(also.trouble.map(|trouble| (tick, trouble.kind)));
+            if utter != Utter::Silence {
+                spoke = Some(tick);
+            }
+        }
+        let (first, last) = (10 + 25, spoke.unwrap());
+        assert_eq!(last - first, 24, "half a second");
+        assert_eq!(trouble, [(5, LineTrouble::LoseMarks), (last + 3, LineTrouble::Stop)]);
+        assert!(mouth.finished());
     }
 
     #[test]

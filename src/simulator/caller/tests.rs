@@ -228,6 +228,56 @@ async fn a_dropped_connection_is_told_from_a_close() {
     assert!(report.after.is_some(), "the call goes on with the action all the same");
 }
 
+/// What the peer saw of a call with a fault on its line, by the kind of each message.
+async fn faulty_line(plot: Plot, steps: &str) -> (CallReport, Vec<String>) {
+    let (address, mut frames) = peer(plot).await;
+    let report = call(address, &script(&format!("greeting = false\nstep = [{steps}]")), CallerOptions::default()).await;
+    let mut seen = Vec::new();
+    while let Ok(text) = frames.try_recv() {
+        let message: serde_json::Value = serde_json::from_str(&text).unwrap();
+        seen.push(message["event"].as_str().unwrap().to_owned());
+    }
+    (report, seen)
+}
+
+#[tokio::test]
+async fn a_line_breaks_and_twilio_asks_how_the_call_goes_on() {
+    let (report, seen) =
+        faulty_line(vec![Act::Listen], "{ caller = \"Hi\" }, { line = \"drop\", after_ms = 200 }").await;
+    assert_eq!((report.closed_by, report.finished), (ClosedBy::Cut, true));
+    assert!(report.after.is_some(), "the call goes on with the action");
+    assert!(!seen.contains(&"stop".to_owned()));
+    let (address, _) = peer(vec![Act::Close]).await;
+    let options = CallerOptions { asks_after: false, ..CallerOptions::default() };
+    let report = call(address, &listener(), options).await;
+    assert_eq!((report.closed_by, report.after), (ClosedBy::Server, None));
+}
+
+#[tokio::test]
+async fn a_line_says_start_again_stops_early_and_pauses() {
+    let steps = "{ line = \"start_again\" }, { line = \"stop\", after_ms = 100 }, \
+        { line = \"pause\", after_ms = 200, for_ms = 400 }, { line = \"drop\", after_ms = 1000 }";
+    let (report, seen) = faulty_line(vec![Act::Listen], steps).await;
+    let place = |kind: &str| seen.iter().rposition(|seen| seen == kind);
+    assert_eq!(seen.iter().filter(|kind| *kind == "start").count(), 2);
+    assert!(place("start") < place("stop") && place("stop") < place("media"), "{seen:?}");
+    // A second has fifty ticks; for twenty of them nothing went out.
+    assert_eq!((report.frames_sent, report.closed_by), (30, ClosedBy::Cut));
+}
+
+#[tokio::test]
+async fn marks_come_late_or_never() {
+    let marked = vec![Act::Audio(vec![1]), Act::Mark("a"), Act::Await("a"), Act::Close];
+    let steps = "{ line = \"hold_marks\", for_ms = 1000 }, { line = \"drop\", after_ms = 20000 }";
+    let (report, seen) = faulty_line(marked.clone(), steps).await;
+    assert_eq!((report.closed_by, &report.marks_echoed[..]), (ClosedBy::Server, &["a".to_owned()][..]));
+    assert!(seen.iter().filter(|kind| *kind == "media").count() >= 49, "{seen:?}");
+    let (report, seen) =
+        faulty_line(marked, "{ line = \"lose_marks\" }, { line = \"drop\", heard_ms = 20, after_ms = 1000 }").await;
+    assert_eq!((report.closed_by, report.marks_echoed.len()), (ClosedBy::Cut, 0));
+    assert!(!seen.contains(&"mark".to_owned()));
+}
+
 #[tokio::test]
 async fn every_call_ends() {
     let (address, _) = peer(vec![Act::Listen]).await;

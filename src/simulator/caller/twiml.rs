@@ -30,6 +30,7 @@ pub(super) enum Verb {
     Say(String),
     Connect(Stream),
     Dial(String),
+    Record,
     Hangup,
 }
 
@@ -52,6 +53,7 @@ fn verb(mut element: Element) -> Result<Verb, TwimlError> {
     match element.name.as_str() {
         "Say" => Ok(Verb::Say(element.text)),
         "Dial" => Ok(Verb::Dial(element.text)),
+        "Record" => Ok(Verb::Record),
         "Hangup" => Ok(Verb::Hangup),
         "Connect" => match element.children.pop() {
             Some(noun) if noun.name == "Stream" && element.children.is_empty() => {

@@ -8,6 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 thread_local! {
@@ -17,6 +18,8 @@ thread_local! {
     static SYNCED: RefCell<Vec<PathBuf>> = const { RefCell::new(Vec::new()) };
     /// Whether this thread can remove no file.
     static NOTHING_GOES: Cell<bool> = const { Cell::new(false) };
+    /// The next folder sync of this thread tells that it has begun, and hangs until it is told to go on.
+    static HANGS: RefCell<Option<(Sender<()>, Receiver<()>)>> = const { RefCell::new(None) };
 }
 
 /// Fails where a test of this thread wants files to stay.
@@ -30,6 +33,10 @@ pub(super) fn faulty_removal(file: &Path) -> Result<(), StoreError> {
 /// Fails where a test of this thread wants the disk to fail: after the rename.
 pub(super) fn faulty_sync(dir: &Path) -> std::io::Result<()> {
     SYNCED.with_borrow_mut(|synced| synced.push(dir.to_owned()));
+    if let Some((begun, go)) = HANGS.take() {
+        let _ = begun.send(());
+        let _ = go.recv();
+    }
     match SYNCS_LEFT.get() {
         None => Ok(()),
         Some(0) => {
@@ -380,15 +387,15 @@ fn an_order_is_read_by_nobody_else_on_the_machine() {
 }
 
 fn set(store: &Inner, key: &str, value: &str, expected: u64) -> Result<u64, StoreError> {
-    store.states().set(&store.folder, "shop".to_owned(), key.to_owned(), value.into(), expected)
+    store.states.set(&store.folder, "shop".to_owned(), key.to_owned(), value.into(), expected)
 }
 
 fn remove_state(store: &Inner, key: &str) -> Result<(), StoreError> {
-    store.states().remove(&store.folder, "shop".to_owned(), key.to_owned())
+    store.states.remove(&store.folder, "shop".to_owned(), key.to_owned())
 }
 
 fn state(store: &Inner, key: &str) -> Option<(serde_json::Value, u64)> {
-    store.states().get("shop", key).map(|state| (state.value, state.revision))
+    store.states.get("shop", key).map(|state| (state.value, state.revision))
 }
 
 /// The folders that `work` syncs, as they are called below `dir`.
@@ -413,7 +420,7 @@ fn a_state_and_its_folders_outlast_a_power_cut_and_so_does_its_removal() {
     let again = synced(dir.path(), || assert_eq!(set(&store, "a", "2", 1).expect("set"), 2));
     assert_eq!(again, ["", "state", "state/shop"]);
     // A kind's folder is made and its entry does not get to the disk: the next one sees to it.
-    let other = |key: &str| store.states().set(&store.folder, "table".to_owned(), key.to_owned(), "1".into(), 0);
+    let other = |key: &str| store.states.set(&store.folder, "table".to_owned(), key.to_owned(), "1".into(), 0);
     SYNCS_LEFT.set(Some(1));
     other("a").expect_err("the disk fails");
     assert_eq!(synced(dir.path(), || assert_eq!(other("a").expect("set"), 1)), ["", "state", "state/table"]);
@@ -439,8 +446,35 @@ fn a_state_that_could_not_be_saved_or_removed_is_as_it_was() {
     assert_eq!(state(&store, "a"), saved, "so it is not called removed");
     remove_state(&store, "a").expect("removed");
     remove_state(&store, "never").expect("nothing happens");
-    store.states().remove(&store.folder, "nobody".to_owned(), "a".to_owned()).expect("nothing happens");
+    store.states.remove(&store.folder, "nobody".to_owned(), "a".to_owned()).expect("nothing happens");
     assert_eq!(state(&store, "a"), None);
+}
+
+/// What is read is what was durable before; and a commit of orders is not concerned.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn states_are_read_while_a_disk_hangs_on_one() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let store = JsonStore(Arc::new(open_with(dir.path(), false)));
+    set(&store.0, "a", "1", 0).expect("set");
+    let ((begun, has_begun), (go, wait)) = (channel(), channel());
+    let inner = Arc::clone(&store.0);
+    let hanging = std::thread::spawn(move || {
+        HANGS.set(Some((begun, wait)));
+        set(&inner, "a", "2", 1)
+    });
+    has_begun.recv().expect("it hangs");
+    let reader = store.clone();
+    let reading = tokio::spawn(async move {
+        let one = reader.state("shop", "a").await.expect("readable").map(|state| state.revision);
+        let all = reader.states(None).await.expect("readable").len();
+        (one, all)
+    });
+    let read = tokio::time::timeout(Duration::from_secs(5), reading).await;
+    assert_eq!(read.expect("readers wait for no disk").expect("no panic"), (Some(1), 1));
+    insert(&store.0).expect("an order");
+    go.send(()).expect("it hangs still");
+    assert_eq!(hanging.join().expect("no panic").expect("set"), 2);
+    assert_eq!(state(&store.0, "a"), Some(("2".into(), 2)));
 }
 
 #[test]

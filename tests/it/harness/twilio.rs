@@ -1,6 +1,7 @@
-//! Twilio's REST API, played by wiremock: answers as told and hands every request on.
+//! Twilio's REST API, played by wiremock: answers as told and hands every request on; and its signed webhooks.
 
-use super::PATIENCE;
+use super::{Answer, PATIENCE, TestShop, client};
+use bobarista::twilio::signature;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use wiremock::matchers::{any, basic_auth};
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
@@ -60,4 +61,23 @@ impl Respond for Answers {
         let next = self.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         self.answers[next.min(self.answers.len() - 1)].clone()
     }
+}
+
+/// What a shop with a tape is configured with.
+pub(crate) fn taping(base: &str) -> [(&'static str, &str); 5] {
+    [
+        ("TWILIO_ACCOUNT_SID", ACCOUNT_SID),
+        ("TWILIO_AUTH_TOKEN", AUTH_TOKEN),
+        ("TWILIO_API_BASE", base),
+        ("VOICE_HOST", "127.0.0.1:8000"),
+        ("FALLBACK", "voicemail"),
+    ]
+}
+
+/// A webhook as Twilio sends it, if the token is right.
+pub(crate) async fn post_signed(shop: &TestShop, path: &str, form: &[(&str, &str)], token: &str) -> Answer {
+    let form: Vec<(String, String)> = form.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    let signed = signature::sign(token, &format!("http://127.0.0.1:8000{path}"), &form);
+    let request = client().post(shop.url(path)).form(&form).header(signature::HEADER, signed);
+    Answer::to(request.header("Host", "127.0.0.1:8000")).await
 }

@@ -26,6 +26,8 @@ pub(super) struct Speech {
     pub(super) due: Instant,
     /// Whether `AgentAudioDone` follows.
     ends_reply: bool,
+    /// Bytes sent so far.
+    sent: usize,
 }
 
 impl Session {
@@ -59,7 +61,7 @@ impl Session {
             self.send(AgentMessage::LatencyReport(report)).await?;
         }
         self.reply_open = true;
-        self.speech = Some(Speech { texts, audio, due: Instant::now(), ends_reply });
+        self.speech = Some(Speech { texts, audio, due: Instant::now(), ends_reply, sent: 0 });
         Continue(())
     }
 
@@ -74,12 +76,21 @@ impl Session {
         let piece = speech.audio.split_to(size);
         let bytes_a_second = f64::from(terms.format.output_rate()) * terms.format.sample_bytes() as f64;
         let faster = self.stage.options.pace * self.stage.options.speed;
+        speech.sent += piece.len();
+        let sent_ms = speech.sent as u64 * 1000 / bytes_a_second as u64;
+        let over = speech.audio.is_empty() && speech.texts.len() == 0;
         speech.due += Duration::from_secs_f64(piece.len() as f64 / (bytes_a_second * faster));
-        if !speech.audio.is_empty() {
-            return self.send_frame(Message::Binary(piece)).await;
-        }
-        let (next, ends_reply) = (speech.texts.next(), speech.ends_reply);
+        let (whole, ends_reply) = (speech.audio.is_empty(), speech.ends_reply);
+        let next = if whole { speech.texts.next() } else { None };
         self.send_frame(Message::Binary(piece)).await?;
+        if let Some(fault) =
+            self.armed.take_if(|fault| over || fault.into_reply_ms.is_none_or(|ms| sent_ms >= ms.into()))
+        {
+            self.go_wrong(&fault, terms.format).await?;
+        }
+        if !whole {
+            return Continue(());
+        }
         if let Some(text) = next {
             let audio = self.stage.sound(&text, None, terms.format);
             if let Some(speech) = &mut self.speech {

@@ -1,9 +1,11 @@
 //! The shapes in the API's description. What can be asked for comes from the menu; what is answered does not, because an
 //! order keeps its words when the menu changes.
 
+mod calls;
 mod console;
 mod deliveries;
 mod shop;
+mod voicemails;
 
 use crate::ordering::menu::{Field, Kind, Menu};
 use crate::ordering::order::Item;
@@ -64,6 +66,7 @@ pub(super) fn all(menu: &Menu, shop_id: &str) -> Value {
                 "deleted_orders": {
                     "description": "Deleted orders whose stored answers were still kept.", "type": "integer", "minimum": 0,
                 },
+                "calls": {"description": "Records of the calls of their orders.", "type": "integer", "minimum": 0},
             }),
         ),
         "NewLine": nullable(new_line(menu)),
@@ -100,7 +103,8 @@ pub(super) fn all(menu: &Menu, shop_id: &str) -> Value {
         "Problem": problem(),
     });
     schemas.as_object_mut().into_iter().for_each(|schemas| {
-        schemas.extend(shop::all(menu).into_iter().chain(deliveries::all()).chain(console::all(menu)))
+        let rooms = [shop::all(menu), deliveries::all(), console::all(menu), calls::all(), voicemails::all()];
+        schemas.extend(rooms.into_iter().flatten());
     });
     schemas
 }

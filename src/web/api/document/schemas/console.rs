@@ -11,6 +11,7 @@ pub(super) fn all(menu: &Menu) -> Map<String, Value> {
     let entries = |description: &str| list(description, &reference("ConsoleEntry"));
     let made = json!({"description": "The lines that are made.", "type": "array", "items": place()});
     let call = object("One of them.", json!({"call_sid": {"type": "string"}, "started_at": instant("Since when.")}));
+    let left = instant("One of them.");
     let schemas = json!({
         "Console": object(
             "Everything on the console, at one moment.",
@@ -22,6 +23,7 @@ pub(super) fn all(menu: &Menu) -> Map<String, Value> {
                 "shop": reference("ShopNow"),
                 "menu": list("What can be switched off.", &reference("Switchboard")),
                 "calls": list("Calls in progress, the longest first.", &call),
+                "messages": list("When each of the latest messages of callers was left, newest first.", &left),
                 "settings": settings(),
             }),
         ),

@@ -6,23 +6,6 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// What a run cost.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Cost {
-    /// CPU milliseconds a call-second, user and system.
-    pub(crate) cpu_ms: f64,
-    /// Resident KiB a call.
-    pub(crate) kib: f64,
-}
-
-impl Cost {
-    pub(crate) const WORST: Self = Self { cpu_ms: f64::INFINITY, kib: f64::INFINITY };
-
-    pub(crate) fn better_of(self, other: Self) -> Self {
-        Self { cpu_ms: self.cpu_ms.min(other.cpu_ms), kib: self.kib.min(other.kib) }
-    }
-}
-
 pub(crate) struct Child(std::process::Child);
 
 impl Child {
