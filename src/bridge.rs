@@ -13,6 +13,7 @@
 mod codec;
 pub mod driver;
 mod ears;
+mod end_reason;
 mod ending;
 mod keypad;
 mod leg;
@@ -26,6 +27,7 @@ mod told;
 mod tool_calls;
 mod wakes;
 
+pub use end_reason::EndReason;
 pub use moment::Moment;
-pub use session::{EndReason, Phrases, Session, SessionSettings, Speaker};
+pub use session::{Phrases, Session, SessionSettings, Speaker};
 pub use summary::Summary;

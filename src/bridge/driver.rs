@@ -3,9 +3,10 @@
 //! Decides nothing. Nothing here waits for anything but "what happens next", so neither a tool, nor a disk, nor a peer
 //! who stops reading can hold up the audio.
 
+use super::end_reason::EndReason;
 use super::leg::{Leg, SendFault};
 use super::moment::Moment;
-use super::session::{EndReason, Input, Leg as Which, Output, Session, SessionSettings, Speaker};
+use super::session::{Input, Leg as Which, Output, Session, SessionSettings, Speaker};
 use super::summary::Summary;
 use super::wakes::{Source, Wakes};
 use crate::deepgram::line::{AgentSocket, DialError};

@@ -2,6 +2,7 @@
 //!
 //! A goodbye must be heard, not merely sent, and none may be lost that is still being thought of.
 
+use super::end_reason::EndReason;
 use super::reply::Replies;
 use std::time::Duration;
 
@@ -27,6 +28,18 @@ impl Purpose {
     /// Whether a caller who speaks calls it off.
     pub(super) fn can_be_called_off(self) -> bool {
         matches!(self, Self::HangUp | Self::Transfer | Self::Idle)
+    }
+}
+
+impl From<Purpose> for EndReason {
+    fn from(purpose: Purpose) -> Self {
+        match purpose {
+            Purpose::HangUp => EndReason::Goodbye,
+            Purpose::Transfer => EndReason::Transfer,
+            Purpose::Idle => EndReason::CallerIdle,
+            Purpose::Noise => EndReason::NoConversation,
+            Purpose::Late => EndReason::MaxDuration,
+        }
     }
 }
 

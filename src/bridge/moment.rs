@@ -2,7 +2,7 @@
 //!
 //! Holds nothing that anybody said, and no number but the order's. Made by the session; whoever takes them must not wait.
 
-use super::session::EndReason;
+use super::end_reason::EndReason;
 use std::time::Duration;
 
 /// Something worth noting.

@@ -13,10 +13,11 @@ mod phone;
 mod time;
 mod work;
 
-pub use interface::{EndReason, Input, Leg, Output, Phrases, SessionSettings, Speaker};
+pub use interface::{Input, Leg, Output, Phrases, SessionSettings, Speaker};
 
 use super::codec::Codec;
 use super::ears::Ears;
+use super::end_reason::EndReason;
 use super::ending::{Ending, Purpose};
 use super::keypad::Keypad;
 use super::link::Link;

@@ -1,6 +1,6 @@
 //! What goes into a session and what comes out of it.
 
-use crate::bridge::ending::Purpose;
+use crate::bridge::end_reason::EndReason;
 use crate::bridge::moment::Moment;
 use crate::deepgram::message::AgentMessage;
 use crate::deepgram::settings::{AgentAudio, Opening};
@@ -29,7 +29,8 @@ pub struct SessionSettings {
     pub max_duration: Duration,
     /// A caller silent for so long is asked whether they are there; twice, then told goodbye.
     pub caller_idle: Duration,
-    /// A line that sounds for so long without a pause or any tool call is told goodbye.
+    /// A line that sounds for so long without a pause, and of which nothing comes, is told goodbye: no tool is called, and
+    /// nothing is said to a reply that was heard.
     pub max_talk: Duration,
     /// The agent's session is renewed in a pause once it is so old.
     pub agent_session: Duration,
@@ -147,77 +148,4 @@ pub enum Output {
     Said(Speaker, String),
     /// Close both legs; nothing follows.
     End(EndReason),
-}
-
-/// How a call ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EndReason {
-    /// The agent's goodbye was heard.
-    Goodbye,
-    /// The caller is put through to a person.
-    Transfer,
-    /// The caller hung up.
-    CallerHungUp,
-    /// The phone leg broke.
-    PhoneLost,
-    /// The phone leg sent what is no media stream, or did not take audio.
-    PhoneFault,
-    /// The agent could not be dialled, or never accepted a conversation.
-    AgentUnreachable,
-    /// The agent reported an error or closed its socket.
-    AgentLost,
-    /// The longest call.
-    MaxDuration,
-    /// The caller was silent, also when asked.
-    CallerIdle,
-    /// The line made sounds and no conversation: music, or a recorded voice.
-    NoConversation,
-    /// The server stopped.
-    Shutdown,
-}
-
-impl EndReason {
-    /// All of them.
-    pub const ALL: [Self; 11] = [
-        Self::Goodbye,
-        Self::Transfer,
-        Self::CallerHungUp,
-        Self::PhoneLost,
-        Self::PhoneFault,
-        Self::AgentUnreachable,
-        Self::AgentLost,
-        Self::MaxDuration,
-        Self::CallerIdle,
-        Self::NoConversation,
-        Self::Shutdown,
-    ];
-
-    /// The name in logs and metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Goodbye => "goodbye",
-            Self::Transfer => "transfer",
-            Self::CallerHungUp => "caller_hung_up",
-            Self::PhoneLost => "phone_lost",
-            Self::PhoneFault => "phone_fault",
-            Self::AgentUnreachable => "agent_unreachable",
-            Self::AgentLost => "agent_lost",
-            Self::MaxDuration => "max_duration",
-            Self::CallerIdle => "caller_idle",
-            Self::NoConversation => "no_conversation",
-            Self::Shutdown => "shutdown",
-        }
-    }
-}
-
-impl From<Purpose> for EndReason {
-    fn from(purpose: Purpose) -> Self {
-        match purpose {
-            Purpose::HangUp => Self::Goodbye,
-            Purpose::Transfer => Self::Transfer,
-            Purpose::Idle => Self::CallerIdle,
-            Purpose::Noise => Self::NoConversation,
-            Purpose::Late => Self::MaxDuration,
-        }
-    }
 }

@@ -3,6 +3,7 @@
 use super::super::ending::Purpose;
 use super::super::moment::{Loss, Moment};
 use super::super::tool_calls;
+use super::work::short;
 use super::{EndReason, Output, Session};
 use crate::deepgram::message::ClientMessage;
 use std::time::Duration;
@@ -57,7 +58,7 @@ impl Session {
             self.summary.slow_tools += 1;
             tracing::warn!(tool = %answer.name, "a tool takes longer than {} s", tool_calls::LIMIT.as_secs());
             if wanted {
-                let (tool, outcome) = (answer.name.chars().take(64).collect(), answer.outcome);
+                let (tool, outcome) = (short(&answer.name), answer.outcome);
                 out.push(Output::Moment(Moment::ToolDone { tool, took: tool_calls::LIMIT, outcome }));
                 self.respond(now, answer, out);
             }
@@ -162,7 +163,7 @@ impl Session {
         })
     }
 
-    /// When a line that never pauses has gone on for too long without any tool being called.
+    /// When a line that never pauses has gone on for too long, and nothing has come of it.
     fn noise_at(&self) -> Option<Duration> {
         let waiting = self.link.is_live() && self.ending.is_none();
         let since = self.ears.sounding_since(self.summary.duration).filter(|_| waiting)?;

@@ -146,6 +146,6 @@ impl Session {
 }
 
 /// A tool's name as it may be noted: the model's own text where there is no such tool.
-fn short(name: &str) -> String {
+pub(super) fn short(name: &str) -> String {
     name.chars().take(64).collect()
 }
