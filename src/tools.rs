@@ -192,8 +192,8 @@ impl ToolDesk {
     }
 
     /// Answers requests until there are no more. What needs the store takes time: while an order is saved or looked up
-    /// other requests are answered, and a save that is under way when the call ends is still carried through. (Boxed: a channel sets aside
-    /// room for dozens, in every call.)
+    /// other requests are answered, and a save that is under way when the call ends is still carried through. (Boxed: a
+    /// channel sets aside room for dozens, in every call.)
     pub async fn run(mut self, mut requests: mpsc::Receiver<Box<DeskRequest>>, answers: mpsc::Sender<Box<ToolAnswer>>) {
         loop {
             let ready = tokio::select! {

@@ -1,7 +1,8 @@
 //! Messages that callers have left where no agent could serve them: which there are, and their sound, which stays with
 //! Twilio until it is listened to or erased.
 //!
-//! The only writer of them, which tells the screens that there is another one. Knows nothing of why a message was left, nor of who listens.
+//! The only writer of them, which tells the screens that there is another one. Knows nothing of why a message was left, nor
+//! of who listens.
 
 use crate::events::{Event, EventLog};
 use crate::order_service::Clock;

@@ -126,3 +126,19 @@ pub fn tls_config() -> Result<rustls::ClientConfig, DialError> {
         .with_root_certificates(roots)
         .with_no_client_auth())
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_host_that_acknowledges_nothing_is_noticed_in_time() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let tcp = TcpStream::connect(listener.local_addr().expect("an address")).await.expect("a connection");
+        let role = tungstenite::protocol::Role::Client;
+        let socket = WebSocketStream::from_raw_socket(MaybeTlsStream::Plain(tcp), role, None).await;
+        notice_silence(&socket);
+        let MaybeTlsStream::Plain(tcp) = socket.get_ref() else { panic!("it has no TLS") };
+        assert_eq!(socket2::SockRef::from(tcp).tcp_user_timeout().expect("a TCP socket"), Some(UNACKNOWLEDGED));
+    }
+}

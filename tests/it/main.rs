@@ -21,6 +21,7 @@ mod faults_disk;
 mod flood;
 mod fuzz;
 mod harness;
+mod keys;
 mod logs;
 mod matrix;
 mod orders_api;
