@@ -38,10 +38,11 @@ impl Process {
         }
     }
 
-    /// Resident memory, in KiB.
+    /// Resident memory of its own, in KiB: not the pages of its program's file, which are read in when they are first
+    /// needed, whatever the number of calls.
     pub(super) fn resident_kib(self) -> io::Result<u64> {
         let status = self.read("status")?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
         let kib = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
         kib.ok_or_else(|| io::Error::other("/proc/<pid>/status tells no resident size"))
     }
