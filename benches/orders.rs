@@ -247,6 +247,7 @@ fn service(store: Arc<dyn Store>) -> OrderService {
         active_drinks_per_phone: None,
         ready_for: SignedDuration::from_hours(12),
         demo: false,
+        through_pos: false,
     };
     let texts = TextPolicy { enabled: false, countries: Vec::new(), shop_name: "Boba".to_owned() };
     let owes = Owes { texts, sheet: false, webhook: false };

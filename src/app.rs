@@ -4,6 +4,8 @@ mod counted;
 mod daily;
 mod drain;
 mod outside;
+mod photos;
+mod tables;
 
 pub use crate::call::Shutdown;
 use crate::call::{CallSettings, Calls, LiveCalls, Notes, Services};
@@ -19,9 +21,11 @@ use crate::ordering::cart::FinalConfirmation;
 use crate::ordering::menu::Menu;
 use crate::ordering::phone_number::{self, Region};
 use crate::outbox::{Credentials, Outbox, Pace, SenderError};
+use crate::pos::ConnectError;
 use crate::shop::{Shop, ShopKeeper};
 use crate::staff::{Password, Staff, TvLink};
 use crate::store::{self, Access, StoreError, migration};
+use crate::table::Tables;
 use crate::tools::{self, Toolbox};
 use crate::twilio::rest::BadBase;
 use crate::voicemail::Voicemails;
@@ -33,6 +37,7 @@ use crate::web::health::Health;
 use crate::web::limits::Limits;
 use crate::web::metrics::Gauges;
 use crate::web::pages::ShopCard;
+use crate::web::photos::Photos;
 use crate::web::places::FeedPlaces;
 pub use crate::web::server::listen;
 use crate::web::server::{self, Bounds};
@@ -78,6 +83,9 @@ pub enum AppError {
     /// The webhook cannot be reached that way.
     #[error("WEBHOOK_URL: {0}")]
     Webhook(#[source] SenderError),
+    /// The point of sale cannot be asked that way.
+    #[error("POS_URL or SQUARE_API_BASE: {0}")]
+    PointOfSale(#[source] ConnectError),
     /// No HTTP client could be made.
     #[error("no HTTP client could be made: {0}")]
     Http(#[from] reqwest::Error),
@@ -95,6 +103,7 @@ pub struct App {
     staff: Staff,
     live: LiveCalls,
     calls: Calls,
+    tables: Tables,
     voicemails: Voicemails,
     retention_days: Option<u32>,
     drain_limit: Duration,
@@ -149,6 +158,8 @@ fn menu(config: &Config) -> Result<Menu, Problem> {
 /// What the settings mean to the rooms that they are for.
 struct Understood {
     menu: Arc<Menu>,
+    /// The menu's pictures.
+    photos: Photos,
     region: Region,
     sms_countries: Vec<Region>,
     /// The agent's opening settings.
@@ -164,6 +175,7 @@ impl Understood {
     fn new(config: &Config) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
         let menu = note(&mut problems, menu(config)).map(Arc::new);
+        let photos = menu.as_ref().and_then(|menu| note(&mut problems, photos::read(config, menu)));
         let region = note(&mut problems, country("PHONE_REGION", &config.telephone.region));
         // Where only the region is given it is the country that is texted, and would be told twice.
         let countries =
@@ -176,16 +188,17 @@ impl Understood {
             note(&mut problems, line.map_err(|error| problem("DG_AGENT_URL", format!("cannot be dialled: {error}"))));
         let sheets = note(&mut problems, sheets_credentials(config));
         let password = note(&mut problems, staff_password(config));
-        match (menu, region, sms_countries, opening, agent, sheets, password) {
+        match (menu, photos, region, sms_countries, opening, agent, sheets, password) {
             (
                 Some(menu),
+                Some(photos),
                 Some(region),
                 Some(sms_countries),
                 Some(opening),
                 Some(agent),
                 Some(sheets),
                 Some(password),
-            ) => Ok(Self { menu, region, sms_countries, opening, agent, sheets, password }),
+            ) => Ok(Self { menu, photos, region, sms_countries, opening, agent, sheets, password }),
             _ => Err(problems),
         }
     }
@@ -234,7 +247,7 @@ impl App {
         let shutdown = shutdown.into();
         // All that can be wrong is looked at before the store is opened: opening it may clear it.
         let understood = Understood::new(config).map_err(|problems| ConfigError { problems })?;
-        let Understood { menu, region, sms_countries, opening, agent, sheets, password } = understood;
+        let Understood { menu, photos, region, sms_countries, opening, agent, sheets, password } = understood;
         let http = http_client()?.build()?;
         let senders = senders(config, &http, sheets, &clock)?;
         let rest = voice_rest(config, &http)?;
@@ -252,9 +265,11 @@ impl App {
             active_drinks_per_phone: menu.limits().active_drinks_per_phone,
             ready_for: SignedDuration::try_from(config.shop.ready_for).unwrap_or(SignedDuration::MAX),
             demo: mode == Mode::Demo,
+            through_pos: senders.pos.is_some(),
         };
-        let texts =
-            TextPolicy { enabled: senders.sms.is_some(), countries: sms_countries, shop_name: menu.name().to_owned() };
+        let (texting, table_settings) =
+            (senders.sms.is_some(), tables::settings(config, region, sms_countries.clone()));
+        let texts = TextPolicy { enabled: texting, countries: sms_countries, shop_name: menu.name().to_owned() };
         let owes = Owes { texts, sheet: senders.sheets.is_some(), webhook: senders.webhook.is_some() };
         let shop = Shop::new(Arc::clone(&menu), config.shop.ordering_enabled, events.clone());
         let now = {
@@ -269,7 +284,10 @@ impl App {
         let keeper = ShopKeeper::open(shop.clone(), Arc::clone(&store), now, tasks.clone()).await?;
         let logbook = Logbook::open(Arc::clone(&store)).await?;
         let voicemails = Voicemails::new(Arc::clone(&store), rest.clone(), events.clone(), clock.clone());
+        let kept = Arc::clone(&store);
         let orders = OrderService::new(store, events.clone(), shop.clone(), rules, owes, clock.clone(), tasks.clone());
+        let stop = shutdown.stop.clone();
+        let tables = Tables::open(table_settings, kept, orders.clone(), shop.clone(), &events, stop).await?;
 
         let toolbox = Toolbox {
             orders: orders.clone(),
@@ -299,13 +317,14 @@ impl App {
 
         let local = config.server.exposure == Exposure::Local;
         let base = format!("{}://{}", config.http_scheme(), config.telephone.voice_host);
+        let cookies = Cookies::new(config.http_scheme() == "https");
         let door = StaffDoor::new(Keys {
             staff: staff.clone(),
             staff_session: config.server.staff_session,
             api_key: config.server.api_key.clone(),
-            tv: tv.map(|link| (link, base)),
+            tv: tv.map(|link| (link, base.clone())),
             local,
-            cookies: Cookies::new(config.http_scheme() == "https"),
+            cookies,
         });
         let clients = Clients::new(&config.server.trusted_proxies, local);
         let limits = Limits::new(clients.clone(), config.server.request_rate);
@@ -325,6 +344,14 @@ impl App {
             feeds: feeds.clone(),
             door: door.clone(),
         };
+        let guests = Arc::new(web::tables::Desk {
+            tables: tables.clone(),
+            shop: shop.clone(),
+            clients: clients.clone(),
+            cookies,
+            texts: texting,
+            base,
+        });
         let described = web::orders::router(orders.clone(), shop.clone(), &config.screens, &door)
             .merge(web::console::router(console, &door))
             .merge(web::people::router(orders.clone(), logbook.clone(), voicemails.clone(), region, &door))
@@ -332,6 +359,7 @@ impl App {
             .merge(web::metrics::router(gauges))
             .merge(web::deliveries::router(orders.clone(), &door))
             .merge(web::voicemails::router(voicemails.clone(), &door))
+            .merge(web::tables::described(Arc::clone(&guests), &door))
             .merge(web::api::router(orders.clone(), keeper, region, &door));
         let draining = shutdown.drain.clone();
         let health = Health::new(orders.clone(), shop.clone(), live.clone(), config.line.max_calls, draining);
@@ -341,6 +369,8 @@ impl App {
             .merge(web::login::router(&door))
             .merge(web::tv::router(&door))
             .merge(web::calls::page(&door))
+            .merge(web::photos::router(photos))
+            .merge(web::tables::router(guests))
             .merge(health.router())
             .merge(web::live::router(events, live.clone(), feeds, &door, shutdown.stop.clone()))
             .merge(web::api::document::serve(described, &menu, &config.shop.id));
@@ -361,6 +391,7 @@ impl App {
             staff,
             live,
             calls,
+            tables,
             voicemails,
             retention_days: config.orders.retention_days,
             drain_limit: config.line.drain,
@@ -411,6 +442,7 @@ impl App {
         let clock = self.orders.clone();
         let shop = tokio::spawn(self.shop.run(move || clock.now(), stop.clone()));
         let staff = tokio::spawn(self.staff.run(stop.clone()));
+        let tables = tokio::spawn(self.tables.run());
         let kept = daily::Kept { orders: self.orders, logbook: self.logbook, voicemails: self.voicemails };
         let daily = tokio::spawn(daily::run(kept, self.retention_days, stop.clone()));
         let serving = server::serve(listener, self.routes, self.clients, self.bounds, stop.clone());
@@ -427,7 +459,7 @@ impl App {
         let ended = async {
             self.tasks.wait().await;
             // Their work is bounded by itself; a panic there has been logged by the runtime.
-            let _ = tokio::join!(drain, outbox, shop, staff, daily, warm);
+            let _ = tokio::join!(drain, outbox, shop, staff, tables, daily, warm);
         };
         if tokio::time::timeout(STOP_LIMIT, ended).await.is_err() {
             tracing::warn!("some calls or deliveries did not end in time");
@@ -435,14 +467,14 @@ impl App {
     }
 }
 
-/// Calls and feeds hold their connections, so they come on top of those that come and go. Twilio's calls come from few
+/// Calls, feeds and guests' screens hold their connections, so they come on top of those that come and go. Twilio's calls come from few
 /// addresses.
 fn bounds(config: &Config) -> Bounds {
     let Bounds { connections, connections_of_one, .. } = Bounds::default();
     let (calls, feeds) = (config.line.max_calls, config.server.max_feeds);
     Bounds {
-        connections: connections + calls + feeds,
-        connections_of_one: connections_of_one + calls,
+        connections: connections + calls + feeds + tables::GUESTS,
+        connections_of_one: connections_of_one + calls + tables::GUESTS_OF_ONE,
         ..Bounds::default()
     }
 }

@@ -3,14 +3,17 @@
 //! Knows no other room: what a phone number or a menu is, is checked by those who own the words.
 
 mod groups;
+mod pos;
 mod reader;
 mod settings;
 
 use groups::{
     read_agent, read_bind, read_deliveries, read_line, read_log, read_orders, read_screens, read_server, read_shop,
-    read_telephone, require_what_exposure_needs,
+    read_tables, read_telephone, require_what_exposure_needs,
 };
 use ipnet::IpNet;
+use pos::read_pos;
+pub use pos::{HttpPosConfig, PosConfig, SimulatedPosConfig, SquareConfig};
 use reader::Reader;
 pub use reader::{ConfigError, Lookup, Problem};
 use secrecy::SecretString;
@@ -35,6 +38,10 @@ pub struct Config {
     pub orders: OrdersConfig,
     /// What is told to the outside, beside texts.
     pub deliveries: DeliveriesConfig,
+    /// Whom an order has to pass before it is received.
+    pub pos: PosConfig,
+    /// Guests who order from their own telephones.
+    pub tables: TablesConfig,
     /// The console and the TV.
     pub screens: ScreensConfig,
     /// The HTTP server.
@@ -300,6 +307,17 @@ pub struct WebhookConfig {
     pub secret: SecretString,
 }
 
+/// Guests who order from their own telephones, at a table or ahead.
+#[derive(Clone, Debug)]
+pub struct TablesConfig {
+    /// Whether `/menu` takes orders of whoever opens it.
+    pub order_ahead: bool,
+    /// Whoever scans a table's code within this time of the first joins without being asked for anything.
+    pub open: Duration,
+    /// A session that nobody uses for so long ends.
+    pub idle: Duration,
+}
+
 /// The HTTP server.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
@@ -383,6 +401,8 @@ impl Config {
             line,
             orders: read_orders(&mut reader),
             deliveries: read_deliveries(&mut reader),
+            pos: read_pos(&mut reader),
+            tables: read_tables(&mut reader),
             server: read_server(&mut reader, server_bind, exposure),
             screens: read_screens(&mut reader),
             log: read_log(&mut reader),

@@ -3,7 +3,7 @@
 //! Writers append to a ring of the latest events and never wait; a reader keeps its own place in the ring, so a slow one
 //! costs nothing and is told to start afresh (`Resync`) when its place is gone. Knows nothing of HTTP.
 
-use crate::ordering::order::{Channel, Order};
+use crate::ordering::order::{Channel, Order, OrderId};
 use crate::ordering::status::OrderStatus;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 /// Events kept for readers who come back: some minutes of a busy shop.
 const KEPT: usize = 1024;
@@ -90,6 +90,19 @@ impl Event {
             | Self::DeliveryFailed { .. } => return None,
         };
         Some(json!({"type": name, "order_number": order.order_number, "status": order.status}))
+    }
+
+    /// The order that it is about.
+    fn order(&self) -> Option<&OrderId> {
+        match self {
+            Self::OrderCreated(order)
+            | Self::OrderUpdated(order)
+            | Self::OrderStatusChanged(order)
+            | Self::OrderDeleted(order)
+            | Self::OrderMarked { order, .. }
+            | Self::DeliveryFailed { order, .. } => Some(&order.order_id),
+            _ => None,
+        }
     }
 
     fn tally(&self) -> Option<Tally> {
@@ -206,6 +219,8 @@ struct Inner {
     ring: Mutex<VecDeque<(u64, Rendered)>>,
     /// The number of the latest event; 0 before the first.
     latest: watch::Sender<u64>,
+    /// Which orders have changed, for those who look them up themselves.
+    orders: broadcast::Sender<OrderId>,
     teller: Option<Teller>,
 }
 
@@ -214,12 +229,18 @@ pub struct Rendered {
     public: Option<Arc<str>>,
     staff: Arc<str>,
     tally: Option<Tally>,
+    order: Option<OrderId>,
 }
 
 impl From<&Event> for Rendered {
     fn from(event: &Event) -> Self {
         let public = event.public().map(|value| Arc::from(value.to_string()));
-        Self { public, staff: Arc::from(event.staff().to_string()), tally: event.tally() }
+        Self {
+            public,
+            staff: Arc::from(event.staff().to_string()),
+            tally: event.tally(),
+            order: event.order().cloned(),
+        }
     }
 }
 
@@ -236,7 +257,8 @@ impl EventLog {
 
     fn opened(server_start: Timestamp, teller: Option<Teller>) -> Self {
         let (latest, _) = watch::channel(0);
-        Self(Arc::new(Inner { start: server_start.as_millisecond(), ring: Mutex::default(), latest, teller }))
+        let (orders, _) = broadcast::channel(KEPT);
+        Self(Arc::new(Inner { start: server_start.as_millisecond(), ring: Mutex::default(), latest, orders, teller }))
     }
 
     /// Numbers an event and wakes the readers. Never waits, so that it may be called under a lock.
@@ -251,8 +273,18 @@ impl EventLog {
         if ring.len() == KEPT {
             ring.pop_front();
         }
+        let order = rendered.order.clone();
         ring.push_back((n, rendered));
         self.0.latest.send_replace(n);
+        if let Some(order) = order {
+            // Nobody needs to listen.
+            let _ = self.0.orders.send(order);
+        }
+    }
+
+    /// Which orders have changed from now on, in this sequence; who is told that some were missed looks at all it cares for.
+    pub fn orders(&self) -> broadcast::Receiver<OrderId> {
+        self.0.orders.subscribe()
     }
 
     /// A reader from now on, or from after the event that it saw last.

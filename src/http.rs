@@ -1,11 +1,16 @@
-//! What every client of an HTTP service needs of an answer: not more of it than can be held, and when to come back.
+//! What every client of an HTTP service needs: to stay at one address, to prove who it is, and of an answer not more than
+//! can be held, and when to come back.
 //!
 //! Knows no service, and nothing of what a failure means: that is each client's.
 
+mod signing;
+
+pub use signing::{SIGNATURE_HEADER, TIMESTAMP_HEADER, signature};
+
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
-use reqwest::Response;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{Client, ClientBuilder, Response, Url, redirect};
 use std::time::Duration;
 
 /// Why there is no body.
@@ -17,6 +22,20 @@ pub enum Unread {
     /// It is longer than whoever asked wants to hold.
     #[error("the answer is too long")]
     TooLong,
+}
+
+/// A client that follows no redirects: what it sends is meant for one address, and may be signed or carry a token.
+///
+/// # Errors
+/// The client's own, when none can be made.
+pub fn client(builder: ClientBuilder) -> reqwest::Result<Client> {
+    builder.redirect(redirect::Policy::none()).build()
+}
+
+/// An http or https address with a host; `None` for any other text.
+pub fn address(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    (matches!(url.scheme(), "http" | "https") && url.has_host()).then_some(url)
 }
 
 /// `Retry-After`, in seconds or as an HTTP date (RFC 9110 §10.2.3); one in the past is no wait.
@@ -52,6 +71,14 @@ mod tests {
         let headers = HeaderMap::from_iter([(RETRY_AFTER, header.parse().unwrap())]);
         let now = "1994-11-06T08:49:30Z".parse().unwrap();
         retry_after(&headers, now).map(|wait| wait.as_secs())
+    }
+
+    #[test]
+    fn addresses_are_http_and_have_a_host() {
+        assert!(address("https://example.com/hook?shop=1").is_some());
+        for bad in ["", "example.com", "ftp://example.com", "file:///etc/passwd", "http://"] {
+            assert!(address(bad).is_none(), "{bad}");
+        }
     }
 
     #[test]

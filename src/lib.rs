@@ -22,6 +22,8 @@
 //! | [`store`] | orders in files, in SQLite or in DynamoDB, committed whole or not at all; and what else is durable |
 //! | [`staff`] | who may come in: the password, sign-ins, guesses, the TV's link |
 //! | [`outbox`] | sends what is owed because of orders |
+//! | [`pos`] | points of sale that an order may have to pass |
+//! | [`table`] | guests at one table: a shared cart, live |
 //! | [`logbook`] | what is kept of calls that have ended, and for how long |
 //! | [`metrics`] | the figures of a server, as Prometheus scrapes them |
 //! | [`voicemail`] | messages of callers whom no agent could serve |
@@ -48,11 +50,13 @@ pub mod metrics;
 pub mod order_service;
 pub mod ordering;
 pub mod outbox;
+pub mod pos;
 pub mod rates;
 pub mod shop;
 pub mod simulator;
 pub mod staff;
 pub mod store;
+pub mod table;
 pub mod tools;
 pub mod twilio;
 pub mod voicemail;

@@ -8,7 +8,9 @@ mod deliveries;
 mod marks;
 mod people;
 mod placing;
+mod sending_again;
 mod texts;
+mod tickets;
 
 pub use crate::store::{
     Answer, AuditEntry, Delivery, DeliveryKind, DeliveryState, Lane, Marks, Owed, Page, Place, Query, Record, Reply,
@@ -19,6 +21,7 @@ pub use deliveries::{Attempt, CLAIM, CarrierReport, CarrierStatus, Claimed, Owes
 pub use marks::{Mark, marks};
 pub use people::Erased;
 pub use texts::{TextPolicy, TextState, text_state};
+pub use tickets::{MOST_REFUSALS, TicketState, TicketStep, ticket_state, ticket_step};
 
 use crate::events::EventLog;
 use crate::ordering::order::{self, Channel, Item, Order, OrderId, OrderNumber};
@@ -65,12 +68,14 @@ pub struct Rules {
     pub ready_for: SignedDuration,
     /// Whether orders are marked as made by a demo.
     pub demo: bool,
+    /// Whether orders have to pass a point of sale: until it has taken one, that order is pending.
+    pub through_pos: bool,
 }
 
 /// Who asked for a change, for the history and for deliveries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
-    /// `phone`, `staff`, `api` or `system`.
+    /// `phone`, `web`, `staff`, `api`, `pos` or `system`.
     pub by: &'static str,
     /// The request or call that caused it.
     pub correlation_id: Option<String>,
@@ -115,6 +120,11 @@ pub struct NewOrder {
     pub idempotency: Option<Idempotency>,
     /// Order although the same customer ordered the same a moment ago.
     pub allow_duplicate: bool,
+    /// How many drinks it may have; none: as many as the shop allows in one order. A table has as many guests' worth.
+    pub most_drinks: Option<u32>,
+    /// Whether it stays pending when the point of sale refuses it in the end, because whoever ordered decides what then
+    /// becomes of it. Other orders are cancelled.
+    pub held_when_refused: bool,
     /// Who asks.
     pub origin: Origin,
 }
@@ -137,6 +147,8 @@ impl NewOrder {
             metadata: serde_json::Map::new(),
             idempotency: None,
             allow_duplicate: false,
+            most_drinks: None,
+            held_when_refused: false,
             origin,
         }
     }
@@ -152,6 +164,29 @@ pub struct Idempotency {
     pub request: String,
     /// What is answered again word for word; none: the order as it then is.
     pub reply: Option<fn(&Order) -> Reply>,
+}
+
+/// An order that the point of sale refused in the end, to be put to it once more: as it is now, with these lines.
+#[derive(Clone, Debug)]
+pub struct SendAgain {
+    /// The lines, priced by the menu, instead of those that it had.
+    pub items: Vec<Item>,
+    /// What was asked for beside the menu. None: as it stands there; `Some(None)`: nothing any more.
+    pub notes: Option<Option<String>>,
+    /// When it shall be fetched, instead of when that was to be; none: as soon as it is ready.
+    pub pickup_at: Option<Timestamp>,
+    /// Whom to call out, if that was said.
+    pub name: Option<String>,
+    /// Whom to text, if that was said.
+    pub phone: Option<PhoneNumber>,
+    /// How many drinks it may have; none: as many as the shop allows in one order.
+    pub most_drinks: Option<u32>,
+    /// Instead of what stood there under the same names.
+    pub metadata: serde_json::Map<String, serde_json::Value>,
+    /// The same key again changes nothing.
+    pub idempotency: Idempotency,
+    /// Who asks.
+    pub origin: Origin,
 }
 
 /// What came of a request for a new order.
@@ -341,6 +376,17 @@ impl OrderService {
     pub async fn append(&self, id: &OrderId, more: NewOrder) -> Result<Order, OrderError> {
         let id = id.clone();
         self.carry_through(|inner| inner.append(id, more)).await
+    }
+
+    /// Puts an order to the point of sale once more that it has refused: version up, the lines as they are now. A repeated
+    /// key changes nothing.
+    ///
+    /// # Errors
+    /// [`OrderError::InvalidState`] when it is not pending any more, [`OrderError::InProgress`] when it is still being asked
+    /// about; as [`OrderService::create`] otherwise.
+    pub async fn send_again(&self, id: &OrderId, again: SendAgain) -> Result<Order, OrderError> {
+        let id = id.clone();
+        self.carry_through(|inner| inner.send_again(id, again)).await
     }
 
     /// Moves an order to another status, if the table allows it and its version is the one expected.

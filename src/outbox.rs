@@ -1,6 +1,6 @@
 //! Sends what is owed because of orders: one set of workers a process, never on a call's path.
 //!
-//! Each lane – texts, the spreadsheet, the webhook – has a worker and a bound of its own, so that a slow service holds up
+//! Each lane – texts, the spreadsheet, the webhook, the point of sale – has a worker and a bound of its own, so that a slow service holds up
 //! nobody but itself. What is owed lives with the orders, so nothing is lost with this process; what became of an attempt
 //! is recorded through the order service. A delivery is made at least once or shown as failed.
 
@@ -9,6 +9,7 @@ mod http;
 mod order_row;
 mod sheets;
 mod sms;
+mod tickets;
 pub mod webhook;
 mod worker;
 
@@ -17,10 +18,11 @@ pub use sheets::{BadCredentials, Credentials, Row, SheetsSender};
 pub use sms::SmsSender;
 pub use webhook::WebhookSender;
 
-use crate::order_service::{Attempt, CLAIM, Claimed, Delivery, Lane, OrderService};
+use crate::order_service::{Attempt, CLAIM, Claimed, Delivery, Lane, MOST_REFUSALS, OrderService};
 use crate::ordering::menu::Menu;
 use crate::ordering::order::{Order, OrderId};
 use crate::ordering::phone_number::PhoneNumber;
+use crate::pos::PointOfSale;
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
@@ -39,6 +41,7 @@ const ATTEMPT_LIMIT: Duration = Duration::from_secs(45);
 const _: () = assert!(ATTEMPT_LIMIT.as_secs() + 10 < CLAIM.as_secs().unsigned_abs());
 /// However long a service asks to be left alone, it is asked again after this.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
 /// Who sends what. Without a sender, what is still owed from earlier is shown as failed.
 #[derive(Clone, Default)]
 pub struct Senders {
@@ -48,12 +51,15 @@ pub struct Senders {
     pub sheets: Option<SheetsSender>,
     /// Notices.
     pub webhook: Option<WebhookSender>,
+    /// Tickets.
+    pub pos: Option<Arc<dyn PointOfSale>>,
 }
 
 /// How patient the workers are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
     /// The wait after the first try; four times as long after each further one, and up to half as long again by chance.
+    /// Tickets wait for the first refusal's time exactly, and twice as long after each further one.
     pub first_wait: Duration,
 }
 
@@ -105,7 +111,14 @@ impl Outbox {
     async fn deliver(&self, claimed: &Claimed) -> Option<Attempt> {
         let Claimed { record, delivery } = claimed;
         let order = &record.order;
-        let attempt = if delivery.attempts > MOST_TRIES {
+        let attempt = if delivery.kind.lane() == Lane::Pos {
+            match self.put(claimed).await {
+                Some(attempt) => attempt,
+                None => {
+                    return Some(Attempt::Failed { reason: "it was decided on without the point of sale".to_owned() });
+                }
+            }
+        } else if delivery.attempts > MOST_TRIES {
             // Whoever tried it did not live to tell: perhaps because of it.
             Attempt::Failed { reason: format!("tried {MOST_TRIES} times, the last time with an unknown outcome") }
         } else {
@@ -118,14 +131,15 @@ impl Outbox {
         tell(order, delivery, &attempt);
         match attempt {
             Attempt::Sent { .. } => (self.counter)(delivery.kind.as_str(), "sent"),
-            Attempt::Retry { .. } => (self.counter)(delivery.kind.as_str(), "retried"),
-            Attempt::Failed { .. } => {}
+            Attempt::Refused { .. } if is_last(delivery) => {}
+            Attempt::Refused { .. } | Attempt::Retry { .. } => (self.counter)(delivery.kind.as_str(), "retried"),
+            Attempt::Needless { .. } | Attempt::Failed { .. } => {}
         }
         Some(attempt)
     }
 
     async fn send(&self, order: &OrderId, delivery: &Delivery) -> Result<Made, SendError> {
-        let Senders { sms, sheets, webhook } = &self.senders;
+        let Senders { sms, sheets, webhook, pos: _ } = &self.senders;
         let missing = || SendError::refused("nothing is configured to send it with");
         match delivery.kind.lane() {
             Lane::Texts => {
@@ -138,6 +152,7 @@ impl Outbox {
                 let name = format!("{order}:{}", delivery.id);
                 webhook.send(&name, &delivery.body).await.map(|()| Made::Sent(None))
             }
+            Lane::Pos => Err(SendError::refused("a ticket is put, not sent")),
         }
     }
 
@@ -185,6 +200,7 @@ fn tell(order: &Order, delivery: &Delivery, attempt: &Attempt) {
         }
         Lane::Sheet => format!("the row of order {number}"),
         Lane::Webhook => format!("the notice of order {number}"),
+        Lane::Pos => format!("the ticket of order {number}"),
     };
     match attempt {
         Attempt::Sent { provider_id } => tracing::info!(
@@ -203,7 +219,17 @@ fn tell(order: &Order, delivery: &Delivery, attempt: &Attempt) {
             correlation.id = correlation,
             "{what} could not be sent and is tried again: {reason}"
         ),
-        Attempt::Failed { reason } => tracing::error!(
+        Attempt::Refused { reason, .. } if !is_last(delivery) => tracing::warn!(
+            order.number = number,
+            kind,
+            tries,
+            correlation.id = correlation,
+            "{what} was refused and is tried again: {reason}"
+        ),
+        Attempt::Needless { reason } => {
+            tracing::info!(order.number = number, kind, correlation.id = correlation, "{what} is not needed: {reason}")
+        }
+        Attempt::Refused { reason, .. } | Attempt::Failed { reason } => tracing::error!(
             event = "delivery_failed",
             order.number = number,
             kind,
@@ -212,6 +238,11 @@ fn tell(order: &Order, delivery: &Delivery, attempt: &Attempt) {
             "{what} was given up: {reason}"
         ),
     }
+}
+
+/// Whether a refusal now is the last.
+const fn is_last(ticket: &Delivery) -> bool {
+    ticket.refusals + 1 >= MOST_REFUSALS
 }
 
 fn after_failure(error: &SendError, tries: u32, pace: Pace, now: Timestamp) -> Attempt {

@@ -207,6 +207,18 @@ impl Shop {
         Question { menu: &self.0.menu, now, drinks, ahead, load }.check(pickup_at)
     }
 
+    /// When so many drinks could be picked up: the first free times, at most `most`. The rest as in [`Shop::check_pickup`].
+    pub fn free_pickups(
+        &self,
+        now: Timestamp,
+        drinks: u32,
+        ahead: u32,
+        load: &BTreeMap<Timestamp, u32>,
+        most: usize,
+    ) -> Vec<Timestamp> {
+        Question { menu: &self.0.menu, now, drinks, ahead, load }.free(most)
+    }
+
     /// Does what time does, until `shutdown`: ends pauses that have run out, and tells agents when the shop opens or
     /// closes.
     pub async fn run(self, clock: impl Fn() -> Timestamp, shutdown: CancellationToken) {

@@ -20,12 +20,14 @@ pub mod metrics;
 pub mod orders;
 pub mod pages;
 pub mod people;
+pub mod photos;
 pub mod places;
 mod progress;
 pub mod seed;
 pub mod server;
 mod site;
 pub mod staff;
+pub mod tables;
 pub mod tv;
 pub mod voicemails;
 

@@ -15,6 +15,7 @@ import { cancelDialog, orderDialog } from "./console-order.js";
 import { shift } from "./console-shift.js";
 import { signIn } from "./console-signin.js";
 import { stockPanel } from "./console-stock.js";
+import { askingTables } from "./console-tables.js";
 import { printTicket } from "./console-ticket.js";
 import { bars as openBars } from "./console-undo.js";
 import { layerIs } from "./dialog.js";
@@ -79,6 +80,7 @@ const list = orderList(openWhole);
 const stock = stockPanel(desk, byId("paused"));
 const strip = countStrip(byId("all-day"));
 const calls = callLine(byId("calls"));
+const asking = askingTables(byId("asking"), () => state === "live");
 const elsewhere = failureList(live.refresh);
 byId("undelivered").append(elsewhere.root);
 const door = signIn(() => {
@@ -269,6 +271,9 @@ function showState({ name, since: from }) {
   byId("alarm").hidden = name === "live";
   byId("sign-in").hidden = name !== "signed-out";
   say(byId("live-state"), name === "live" ? text.live : "");
+  if (name === "live") {
+    asking.look();
+  }
   if (name === "stale") {
     byId("alarm-words").textContent = text.consoleStale(moment(from));
   } else if (name === "signed-out") {

@@ -6,7 +6,7 @@
 import { failureList } from "./failures.js";
 import { lineList } from "./console-lines.js";
 import { icon } from "./icons.js";
-import { since } from "./console-model.js";
+import { isStuck, isTakenAnyway, since, tableOf } from "./console-model.js";
 import { age, element, minutesSince, money, readable, say } from "./page.js";
 import { now } from "./server.js";
 import { text } from "./text.js";
@@ -22,7 +22,7 @@ const PROBLEM_SHOWN_MS = 15000;
 
 const NEVER_SENT = ["skipped", "dropped"];
 
-const BIG = ["start", "done", "pickup", "undo", "recall"];
+const BIG = ["accept", "start", "done", "pickup", "undo", "recall"];
 const SMALL = ["rush", "cancel"];
 const ICONS = { rush: "rush", cancel: "close" };
 
@@ -51,6 +51,7 @@ export function orderCard({ desk, onTried, onCancel, onPrint, onOpen, mayReveal 
   let shownAs = "";
   let phoneOpen = false;
   let menuOpen = false;
+  let stuck = false;
   let busy = false;
   let settling = 0;
   let changedUntil = 0;
@@ -64,6 +65,8 @@ export function orderCard({ desk, onTried, onCancel, onPrint, onOpen, mayReveal 
   const news = element("span", "badge badge-changed");
   const status = element("span", "card-status");
   const name = element("span", "card-name");
+  const table = element("span", "card-table");
+  const till = element("p", "card-till");
   const lines = lineList(tickLine);
   const summary = element("p", "card-summary");
   const notes = element("p", "card-notes");
@@ -102,7 +105,8 @@ export function orderCard({ desk, onTried, onCancel, onPrint, onOpen, mayReveal 
       element("span", "card-badges", rush, news),
       element("span", "card-facts", when, late),
     ),
-    element("p", "card-who", name, channel, status),
+    element("p", "card-who", table, name, channel, status),
+    till,
     lines.root,
     summary,
     notes,
@@ -167,7 +171,8 @@ export function orderCard({ desk, onTried, onCancel, onPrint, onOpen, mayReveal 
     context = nextContext;
     const { order } = entry;
     const made = desk.made(entry);
-    failed.show(context.failures);
+    // Why the till refused it stands above, with what can be done about it.
+    failed.show(context.failures.filter(({ delivery }) => order.status !== "pending" || delivery.kind !== "pos_ticket"));
     const as = JSON.stringify([entry, Array.from(made), context.key, context.menu.length, context.failures.length]);
     if (as === shownAs) {
       tick();
@@ -182,12 +187,16 @@ export function orderCard({ desk, onTried, onCancel, onPrint, onOpen, mayReveal 
     number.setAttribute("aria-label", text.orderHeading(order.order_number));
     rush.hidden = entry.rushed_at === null;
     say(channel, text.channels[order.channel] || order.channel);
-    say(status, text.statuses[order.status] || order.status);
-    say(name, order.name || (onOpen ? "" : text.noName));
+    // What the till line says is that it is pending, and more.
+    say(status, order.status === "pending" && tillLine(entry) ? "" : text.statuses[order.status] || order.status);
+    till.classList.toggle("alarming", isTakenAnyway(entry));
+    const at = tableOf(order);
+    say(table, at && text.atTable(at));
+    say(name, order.name || (onOpen || at ? "" : text.noName));
     name.classList.toggle("soft", !order.name);
     const short = onOpen !== null && order.status === "ready";
     lines.root.hidden = short;
-    lines.show(order.items || [], made, context.menu, onOpen !== null || ["received", "preparing"].indexOf(order.status) >= 0);
+    lines.show(order, made, context.menu, onOpen !== null || ["received", "preparing"].indexOf(order.status) >= 0);
     say(summary, short ? lines.summary() : "");
     root.classList.toggle("all-made", lines.count() > 0 && made.size >= lines.count());
     say(notes, order.notes && text.orderNotes(order.notes));
@@ -207,6 +216,13 @@ export function orderCard({ desk, onTried, onCancel, onPrint, onOpen, mayReveal 
   function labelButtons() {
     const { order } = entry;
     const may = desk.actions(entry);
+    // What has to be decided is decided on the card, not in a menu.
+    stuck = may.indexOf("accept") >= 0;
+    root.classList.toggle("stuck", stuck);
+    const home = stuck ? bar : menu;
+    if (buttons.get("cancel").parentNode !== home) {
+      home.insertBefore(buttons.get("cancel"), stuck && onOpen ? more : null);
+    }
     const first = may.find((action) => BIG.indexOf(action) >= 0);
     buttons.forEach((made, action) => {
       made.hidden = may.indexOf(action) < 0;
@@ -259,6 +275,11 @@ export function orderCard({ desk, onTried, onCancel, onPrint, onOpen, mayReveal 
       say(late, level === "red" ? text.late : level === "amber" ? text.lateSoon : "");
     }
     say(texts, textsLine(entry));
+    say(till, tillLine(entry));
+    if (isStuck(entry, now()) !== stuck) {
+      keepFocusIn(labelButtons);
+      settle();
+    }
     if (phoneOpen && !mayReveal()) {
       phoneOpen = false;
       showPhone();
@@ -365,4 +386,25 @@ function textsLine({ order, texts }) {
   const kind = ["cancelled", "ready", "received"].find((one) => texts && texts[one] && NEVER_SENT.indexOf(texts[one]) < 0);
   const waits = kind && texts[kind] === "owed" && now() - Date.parse(since(order)) < OWED_LONG_MS;
   return kind && !waits ? text.textState(text.textKinds[kind], text.textStates[texts[kind]] || texts[kind]) : "";
+}
+
+// What the till has said, or for how long it has not; and that it has what was cancelled here.
+function tillLine({ order, ticket }) {
+  if (isTakenAnyway({ order, ticket })) {
+    return text.tillHasIt(ticket.reference);
+  }
+  if (order.status !== "pending" || !ticket) {
+    return "";
+  }
+  if (ticket.state === "refused") {
+    return text.tillRefused(ticket.reason);
+  }
+  const waits = text.tillWaits(lasting(ticket.since));
+  return ticket.reason ? text.tillWhy(waits, ticket.reason) : waits;
+}
+
+// Seconds count while a guest looks at a locked cart.
+function lasting(since) {
+  const seconds = Math.max(0, Math.floor((now().getTime() - Date.parse(since)) / 1000));
+  return seconds < 60 ? text.seconds(seconds) : age(Date.parse(since) / 1000);
 }

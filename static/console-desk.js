@@ -12,7 +12,7 @@ import { text } from "./text.js";
 const UNDO_MS = 5000;
 const OURS_MS = 3000;
 
-const BECOMES = { start: "preparing", done: "ready", pickup: "completed", cancel: "cancelled" };
+const BECOMES = { accept: "received", start: "preparing", done: "ready", pickup: "completed", cancel: "cancelled" };
 
 /**
  * The desk. `state()` answers the last snapshot or null, `put(entry)` makes one order known as it now is, `marked()`

@@ -2,13 +2,13 @@
 //
 // Knows no orders and no menu of its own; what a tick does is the card's business.
 
-import { lineOf } from "./console-model.js";
+import { guestOf, lineOf } from "./console-model.js";
 import { icon } from "./icons.js";
 import { element, say } from "./page.js";
 import { text } from "./text.js";
 
 /**
- * The lines. `root` is their element; `show(items, made, menu, tickable)` brings them up to date, `made` being the set
+ * The lines. `root` is their element; `show(order, made, menu, tickable)` brings them up to date, `made` being the set
  * of ticked indexes; `summary()` is all of them in one sentence; `count()` how many there are. `onTick(index, made)` is
  * called by a tap.
  */
@@ -16,13 +16,14 @@ export function lineList(onTick) {
   const root = element("ul", "items");
   let lines = [];
 
-  function show(items, made, menu, tickable) {
+  function show(order, made, menu, tickable) {
+    const items = order.items || [];
     items.forEach((item, index) => {
       if (index >= lines.length) {
         lines.push(line((on) => onTick(index, on)));
         root.append(lines[index].root);
       }
-      lines[index].show(lineOf(item, menu), made.has(index), tickable);
+      lines[index].show(lineOf(item, menu), guestOf(order, index), made.has(index), tickable);
     });
     lines.slice(items.length).forEach((left) => left.root.remove());
     lines = lines.slice(0, items.length);
@@ -46,13 +47,14 @@ function line(onTick) {
   const base = element("span", "item-base");
   const choices = element("span", "choices");
   const note = element("span", "item-note");
-  const button = element("button", "tick", box, element("span", "tick-what", base, choices, note));
+  const whose = element("span", "item-guest");
+  const button = element("button", "tick", box, element("span", "tick-what", base, choices, note, whose));
   button.type = "button";
   button.addEventListener("click", () => onTick(!made));
   const root = element("li", "item", button);
 
-  function show(next, nowMade, tickable) {
-    const as = JSON.stringify([next, nowMade, tickable]);
+  function show(next, guest, nowMade, tickable) {
+    const as = JSON.stringify([next, guest, nowMade, tickable]);
     if (as === shownAs) {
       return;
     }
@@ -66,6 +68,7 @@ function line(onTick) {
     choices.append(...next.choices.map(chip));
     choices.hidden = next.choices.length === 0;
     say(note, next.note && text.note(next.note));
+    say(whose, guest && text.guest(guest));
     button.classList.toggle("made", made);
     button.setAttribute("aria-pressed", String(made));
     button.disabled = !tickable;

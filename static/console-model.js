@@ -6,6 +6,8 @@ const OWN_FIELDS = ["quantity", "price", "subtotal", "note"];
 const FINISHED = ["completed", "cancelled"];
 const TO_MAKE = ["pending", "received", "preparing"];
 const RECALL_MS = 15 * 60 * 1000;
+// The till has had its time: from here on people decide.
+const TILL_PATIENCE_MS = 2 * 60 * 1000;
 
 /** Whether an order is over. A status this page does not know is not: it is shown as work. */
 export function isFinished(order) {
@@ -24,8 +26,8 @@ export function inTurn(entries) {
 }
 
 /**
- * What may be done with an order now, by name: `start`, `done`, `pickup`, `undo`, `recall`, `cancel`, `rush`. `undo` is
- * there instead of `recall` while the server would still take the last change back.
+ * What may be done with an order now, by name: `accept`, `start`, `done`, `pickup`, `undo`, `recall`, `cancel`, `rush`.
+ * `undo` is there instead of `recall` while the server would still take the last change back, `accept` when the till has not.
  */
 export function actionsOf(entry, at) {
   const { order } = entry;
@@ -33,7 +35,7 @@ export function actionsOf(entry, at) {
   const back = undo ? "undo" : "recall";
   switch (order.status) {
     case "pending":
-      return ["cancel", "rush"];
+      return isStuck(entry, at) ? ["accept", "cancel", "rush"] : ["cancel", "rush"];
     case "received":
       return ["start", "done", "cancel", "rush"];
     case "preparing":
@@ -47,6 +49,32 @@ export function actionsOf(entry, at) {
     default:
       return [];
   }
+}
+
+/**
+ * Whether staff has to decide about a pending order: the till has refused it, or has not said for long what became of it.
+ */
+export function isStuck({ order, ticket }, at) {
+  const waits = ticket && ticket.state === "waiting";
+  return order.status === "pending" && (!waits || at.getTime() - Date.parse(ticket.since) >= TILL_PATIENCE_MS);
+}
+
+/** Whether the till has an order that is cancelled here: somebody has to cancel it there. */
+export function isTakenAnyway({ order, ticket }) {
+  return order.status === "cancelled" && Boolean(ticket) && ticket.state === "taken";
+}
+
+/** The table that an order was placed at, or an empty string. What programs attach to theirs is nobody's table. */
+export function tableOf(order) {
+  const name = order.channel === "web" && order.metadata ? order.metadata.table : "";
+  return typeof name === "string" ? name : "";
+}
+
+/** Whose line this is, or an empty string: one guest's name for each line of an order from a table. */
+export function guestOf(order, index) {
+  const guests = order.channel === "web" && order.metadata ? order.metadata.guests : null;
+  const guest = Array.isArray(guests) ? guests[index] : "";
+  return typeof guest === "string" ? guest : "";
 }
 
 /** When the order got the status it has. */
@@ -119,7 +147,7 @@ export function allDay(open, menu) {
 
 /**
  * What a search finds: digits are the beginning of an order's number or the end of a phone number, however they are
- * spaced; anything else is part of a name.
+ * spaced; anything else is part of a name, of the customer or of the table.
  */
 export function search(entries, query) {
   const words = query.trim().toLowerCase();
@@ -129,7 +157,7 @@ export function search(entries, query) {
   const digits = words.replace(/\D/g, "");
   return entries.filter(({ order }) => {
     if (digits === "" || /[^\d\s+().#-]/.test(words)) {
-      return (order.name || "").toLowerCase().indexOf(words) >= 0;
+      return `${order.name || ""}\n${tableOf(order)}`.toLowerCase().indexOf(words) >= 0;
     }
     return order.order_number.indexOf(digits) === 0 || (order.phone || "").replace(/\D/g, "").endsWith(digits);
   });

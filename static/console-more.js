@@ -55,7 +55,7 @@ export function moreDrawer(remark) {
     "section",
     "panel",
     element("h3", "panel-heading", text.landingScreens),
-    element("p", "button-row", anchor("/barista/calls", text.earlierCalls), anchor("/orders", text.linkOrders), anchor("/", text.home)),
+    element("p", "button-row", anchor("/barista/tables", text.tablesTitle), anchor("/barista/calls", text.earlierCalls), anchor("/orders", text.linkOrders), anchor("/", text.home)),
   );
   const keys = element("section", "panel", element("h3", "panel-heading", text.keysHeading), keyTable());
   const box = dialog({ kind: "drawer", title: text.more });

@@ -1,7 +1,7 @@
 // A ticket of one order, for a printer of 80 mm: built when it is wanted, as long as it has to be, and only it is printed.
 
 import { chip } from "./console-lines.js";
-import { lineOf } from "./console-model.js";
+import { guestOf, lineOf, tableOf } from "./console-model.js";
 import { element, moment, money } from "./page.js";
 import { text } from "./text.js";
 
@@ -10,19 +10,23 @@ const MARGIN_MM = 4;
 
 /** Prints the ticket of an order; `place` is the element of the page that is on paper and nowhere else. */
 export function printTicket(place, { order }, { menu, settings }) {
-  const items = (order.items || []).map((item) => {
+  const table = tableOf(order);
+  const items = (order.items || []).map((item, index) => {
     const line = lineOf(item, menu);
+    const guest = guestOf(order, index);
     return element(
       "li",
       "ticket-item",
       element("p", "ticket-base", element("b", "", text.times(line.quantity)), " ", line.base),
       ...line.choices.map((choice) => element("p", choice.usual ? "ticket-choice" : "ticket-choice strong", chip(choice))),
       line.note ? element("p", "ticket-note", text.note(line.note)) : "",
+      guest ? element("p", "ticket-guest", text.guest(guest)) : "",
     );
   });
   place.textContent = "";
   place.append(
     element("p", "ticket-number", order.order_number),
+    table ? element("p", "ticket-table", text.atTable(table)) : "",
     element("p", "ticket-name", order.name || ""),
     element(
       "p",

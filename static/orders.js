@@ -1,6 +1,6 @@
 // The TV: which orders are being prepared and which are ready, as large as they fit, and never what is not so.
 //
-// Shows numbers, and first names where the shop sends them. Knows nothing else about an order. Nobody ever has to
+// Shows numbers, and tables and first names where the server sends them. Knows nothing else about an order. Nobody ever has to
 // touch it: what does not fit takes turns, what became ready is shown large for a moment, and a screen that cannot
 // know says so instead of showing what was.
 
@@ -84,8 +84,10 @@ function show(board) {
   takeUpNewPages(preparing.length + ready.length);
 }
 
-function readOrder({ order_number: number, name }) {
-  return { order_number: String(number), name: typeof name === "string" ? name : "" };
+// What stands below the number: whose order it is, the table first, because that is where somebody is sitting.
+function readOrder({ order_number: number, name, table }) {
+  const words = [typeof table === "string" && table && text.atTable(table), typeof name === "string" && name];
+  return { order_number: String(number), name: words.filter(Boolean).join(text.tvBetween) };
 }
 
 function announce(fresh) {

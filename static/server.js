@@ -35,7 +35,7 @@ export function get(path) {
 }
 
 /**
- * Posts to `path` and answers the JSON that comes back; throws `RequestFailed`. `body`, where there is one, goes as JSON;
+ * Posts to `path` and answers the JSON that comes back (null: there is none); throws `RequestFailed`. `body`, where there is one, goes as JSON;
  * `version` is that of the order this change was decided on: the server refuses (412) when it is not the order's any more.
  */
 export function post(path, body, version) {
@@ -45,6 +45,11 @@ export function post(path, body, version) {
 /** Changes part of what is at `path`; otherwise as `post`. */
 export function patch(path, body, version) {
   return send("PATCH", path, body, version);
+}
+
+/** Removes what is at `path`; throws `RequestFailed`. */
+export function remove(path) {
+  return send("DELETE", path);
 }
 
 function send(method, path, body, version) {
@@ -82,7 +87,7 @@ async function request(path, options) {
     if (!response.ok) {
       throw await refusal(response);
     }
-    const answer = await response.json();
+    const answer = response.status === 204 ? null : await response.json();
     readClock(answer, received);
     return answer;
   } catch (error) {

@@ -1,4 +1,5 @@
-// Every sentence the pages show, in one place, so that a shop can translate them by editing this file alone.
+// Every sentence the pages show, in one place, so that a shop can translate them by editing this file alone; those of
+// the guests' page are in table/words.js.
 //
 // A plain string fills the elements that carry its key in `data-text`; a function is called by a script with the
 // values it names. Nothing here is markup: all of it reaches the page as text. Product names, choices and the shop's
@@ -8,6 +9,9 @@
 export const language = "en";
 
 const inSeconds = (ms) => `${(ms / 1000).toFixed(1)} s`;
+
+// What comes from elsewhere as part of a sentence, as a whole one.
+const sentence = (words) => `${words.charAt(0).toUpperCase()}${words.slice(1)}${/[.!?]$/.test(words) ? "" : "."}`;
 
 // Why the agent is gone.
 const lostBy = {
@@ -80,6 +84,7 @@ export const text = {
   heroReady: "Ready for pickup",
   nothingPreparing: "Nothing in preparation",
   nothingReady: "Nothing to pick up",
+  tvBetween: " · ",
   tvPage: (page, pages) => `${page}/${pages}`,
   nowReady: (numbers) => `Ready now: ${numbers}`,
   orderByPhone: (number) => `Order by phone: ${number}`,
@@ -115,6 +120,14 @@ export const text = {
   times: (quantity) => `${quantity} ×`,
   extra: (name) => `+ ${name}`,
   note: (words) => `Note: ${words}`,
+  guest: (name) => `for ${name}`,
+  // Tables are called what staff have called them, be it "7" or "Window".
+  atTable: (name) => (/^\d+$/.test(name) ? `Table ${name}` : name),
+  tillWaits: (lasting) => `Waiting for the till: ${lasting}`,
+  tillWhy: (words, why) => `${words}. ${sentence(why)}`,
+  tillHasIt: (reference) =>
+    reference ? `The till has this order (${reference}): cancel it there.` : "The till has this order: cancel it there.",
+  tillRefused: (why) => (why ? `The till refused it. ${sentence(why)}` : "The till refused it."),
   orderNotes: (words) => `Notes: ${words}`,
   total: (amount) => `Total ${amount}`,
   maskedPhone: (end) => `••• ${end}`,
@@ -127,6 +140,7 @@ export const text = {
   wholeOrder: "Whole order",
   print: "Print",
   actions: {
+    accept: "Accept",
     start: "Start",
     done: "Done",
     pickup: "Picked up",
@@ -144,6 +158,7 @@ export const text = {
 
   // Console: what was done, and the way back
   did: {
+    accept: (number) => `${number} is accepted`,
     start: (number) => `${number} is being prepared`,
     done: (number) => `${number} is ready`,
     pickup: (number) => `${number} was picked up`,
@@ -184,7 +199,7 @@ export const text = {
 
   // Console: one whole order, and the last ones
   history: "What happened",
-  by: { phone: "by phone", web: "on the web", api: "by a program", staff: "by staff", system: "by itself" },
+  by: { phone: "by phone", web: "on the web", api: "by a program", staff: "by staff", pos: "by the till", system: "by itself" },
   lastOrders: "Orders",
   searchLabel: "Find an order",
   searchHint: "Number, end of phone, name",
@@ -296,6 +311,56 @@ export const text = {
     goodbye: () => "Goodbye is said",
   },
 
+  // Tables
+  tablesTitle: "Tables",
+  tablesSkip: "Skip to the tables",
+  tablesWays: "Other pages",
+  tablesHeading: "Tables",
+  tablesNone: "No tables yet. Add one, print its code, and guests can order from their seats.",
+  tablesPrintAll: "Print all codes",
+  tablesStale: (time) => `Not live since ${time}. Guests and codes may be out of date. Reconnecting …`,
+  tablesAsk: (names) => (names.length === 1 ? `${names[0]} asks to pay` : `${names.length} tables ask to pay`),
+  tableName: "New table",
+  tableNameHint: "A number, or what your staff call it: “7”, “Window”, “Terrace 2”.",
+  tableAdd: "Add",
+  tableAdded: (name) => `${name} was added.`,
+  tableEmpty: "Nobody is sitting here.",
+  tableLink: "What the code says",
+  tableRemove: "Remove",
+  tableRemoveOf: (name) => `Remove ${name}`,
+  tableRemoveMore: "Its printed code stops working at once. Orders that were placed stay.",
+  tableRemoveBusy: "Guests are sitting here: their cart is lost, and the printed code stops working at once. Orders that were placed stay.",
+  tableRemoveYes: "Remove the table",
+  tableRemoved: (name) => `${name} was removed.`,
+  newLink: "New link",
+  newLinkOf: (name) => `New link for ${name}`,
+  newLinkMore: "The printed code stops working at once and has to be printed again. Who sits here already stays.",
+  newLinkYes: "Make a new link",
+  codeOf: (name) => `Show the code of ${name}`,
+  codeAlt: (name) => `QR code of ${name}`,
+  billAsked: (when) => `Would like to pay (${when})`,
+  aheadHeading: "Ordering ahead",
+  sessionNobody: "Nobody",
+  sessionPrivate: "on their own",
+  sessionConnected: (count) => (count === 0 ? "not connected" : `${count} connected`),
+  sessionDrinks: (count) => (count === 1 ? "1 drink in the cart" : `${count} drinks in the cart`),
+  sessionLocked: "ordering now",
+  sessionOrders: (count) => (count === 1 ? "1 order" : `${count} orders`),
+  sessionSince: (time) => `since ${time}`,
+  sessionEnd: "End",
+  sessionEndOf: (guests) => `End the visit of ${guests}`,
+  sessionEndMore: "Their phones leave the table. Orders that were placed stay.",
+  sessionEndCart: "There are drinks in the cart that nobody has ordered: they are lost. Orders that were placed stay.",
+  sessionEndLocked: "An order of theirs waits for the till: it is cancelled unless the till has taken it.",
+  sessionEndYes: "End the visit",
+  sessionEnded: "The visit has ended.",
+  sheetTitle: "Codes of the tables",
+  sheetHint: "Print this page at its own size, and cut along the lines.",
+  sheetBack: "Back to the tables",
+  sheetNone: "There is no table to print.",
+  sheetIncomplete: "Not every code could be loaded. Please reload the page before you print it.",
+  scanToOrder: "Scan to order",
+
   // Console: the rest
   more: "More",
   keysHeading: "Keys",
@@ -353,6 +418,7 @@ export const text = {
     text_cancelled: "the text that it was cancelled",
     sheet_row: "the row in the spreadsheet",
     webhook: "the notice to the webhook",
+    pos_ticket: "the ticket for the till",
   },
   channels: { phone: "Phone", web: "Web", api: "API" },
 };

@@ -1,9 +1,10 @@
-//! Clients of what is outside: Twilio's API, Google's, the shop's webhook.
+//! Clients of what is outside: Twilio's API, Google's, the shop's webhook, its point of sale.
 
 use super::AppError;
 use crate::config::{Config, Exposure, WebhookConfig};
 use crate::order_service::Clock;
 use crate::outbox::{Credentials, Senders, SheetsSender, SmsSender, WebhookSender};
+use crate::pos;
 use crate::twilio::rest::{BadBase, RestClient};
 use secrecy::SecretString;
 
@@ -36,7 +37,8 @@ pub(super) fn senders(
         }
         None => None,
     };
-    Ok(Senders { sms: sms_sender(config, http)?, sheets, webhook })
+    let pos = pos::connect(&config.pos, http_client()?, now()).map_err(AppError::PointOfSale)?;
+    Ok(Senders { sms: sms_sender(config, http)?, sheets, webhook, pos })
 }
 
 fn sms_sender(config: &Config, http: &reqwest::Client) -> Result<Option<SmsSender>, AppError> {

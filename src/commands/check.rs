@@ -1,7 +1,7 @@
 //! Says what is configured, what is missing, and whether the menu is valid, without starting anything.
 
 use crate::app::{load_menu, read_config};
-use crate::config::{Config, ConfigError, Exposure, Lookup, SETTINGS};
+use crate::config::{Config, ConfigError, Exposure, Lookup, PosConfig, SETTINGS};
 use std::process::ExitCode;
 
 pub(super) fn run(lookup: Lookup<'_>) -> ExitCode {
@@ -50,6 +50,15 @@ fn print_what_it_means(config: &Config) {
     }
     if telephone.account_sid.is_none() || telephone.auth_token.is_none() {
         println!("calls cannot be hung up through Twilio's API: TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN are needed");
+    }
+    match config.pos {
+        PosConfig::None => println!("orders are taken at once: there is no point of sale"),
+        PosConfig::Simulated(_) => println!("orders pass a simulated point of sale, which refuses some"),
+        PosConfig::Http(_) => println!("orders pass the till at POS_URL"),
+        PosConfig::Square(_) => println!("orders pass Square"),
+    }
+    if config.tables.order_ahead {
+        println!("orders ahead are taken at {scheme}://{host}/menu");
     }
     if config.server.staff_password.is_none() {
         println!("the console is open to everybody on this machine: STAFF_PASSWORD is not set");

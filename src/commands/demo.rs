@@ -72,10 +72,11 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     println!("A simulated call becomes an order: no keys, no network, nobody is texted.\n");
     println!("  people waiting look at  {}/orders", shop.base());
     println!("  the barista looks at    {}/barista", shop.base());
-    println!("  orders are kept in      {dir}\n");
+    println!("  orders are kept in      {dir}");
 
     let http = reqwest::Client::builder().no_proxy().tls_backend_preconfigured(tls_config()?);
     let http = http.build().context("no HTTP client could be made")?;
+    println!("  guests at a table open  {}\n", table_link(&http, shop.base()).await?);
     let mut demo = Demo { shop, told, observer, http, speed: arguments.speed, failures: Vec::new() };
     let result = tokio::select! {
         result = demo.play(arguments.once) => result,
@@ -96,6 +97,25 @@ fn start_logs(settings: &dyn Fn(&str) -> Option<String>) -> Result<(), ConfigErr
     })?;
     logs::start(&config.log);
     Ok(())
+}
+
+/// The address in a table's printed code. The table is made if an earlier demo has not left one.
+async fn table_link(http: &reqwest::Client, base: String) -> anyhow::Result<String> {
+    #[derive(serde::Deserialize)]
+    struct Tables {
+        tables: Vec<Table>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Table {
+        link: String,
+    }
+    let all = format!("{base}/api/v1/tables");
+    let tables: Tables = http.get(&all).send().await?.error_for_status()?.json().await?;
+    if let Some(table) = tables.tables.into_iter().next() {
+        return Ok(table.link);
+    }
+    let made = http.post(&all).json(&serde_json::json!({"name": "1"})).send().await?;
+    Ok(made.error_for_status()?.json::<Table>().await?.link)
 }
 
 /// A demo must not mix its orders with a shop's.

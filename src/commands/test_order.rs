@@ -71,6 +71,8 @@ fn test_record(menu: &Menu, shop_id: &str) -> anyhow::Result<Record> {
         state: DeliveryState::Skipped,
         claimed_until: Some(now),
         attempts: 1,
+        refusals: 1,
+        certain: 1,
         tries: vec![Tried { at: now, outcome: "none".to_owned() }],
         reason: Some("a test order".to_owned()),
         provider_id: Some("SM00000000000000000000000000000000".to_owned()),
@@ -100,6 +102,7 @@ fn test_record(menu: &Menu, shop_id: &str) -> anyhow::Result<Record> {
         audit: vec![change],
         erased_at: Some(now),
         marks: Marks { made: [0].into(), rushed_at: Some(now) },
+        held_when_refused: true,
         ..Record::new(order)
     })
 }

@@ -4,7 +4,8 @@ use super::reader::Reader;
 use super::{
     AgentConfig, AudioChoice, CallRecords, Config, DeliveriesConfig, DynamodbConfig, Exposure, Fallback,
     FinalConfirmationChoice, LineConfig, LogConfig, OrdersConfig, ScreensConfig, ServerConfig, SheetsConfig,
-    ShopConfig, StoreKind, TelephoneConfig, TextAccount, WebhookConfig, is_loopback_host, parse_ip, without_port,
+    ShopConfig, StoreKind, TablesConfig, TelephoneConfig, TextAccount, WebhookConfig, is_loopback_host, parse_ip,
+    without_port,
 };
 use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
@@ -272,12 +273,21 @@ pub(super) fn read_deliveries(reader: &mut Reader<'_>) -> DeliveriesConfig {
 }
 
 /// A URL that customers' data is sent to: nobody on the way may read it.
-fn private_url(reader: &mut Reader<'_>, name: &'static str) -> Option<String> {
+pub(super) fn private_url(reader: &mut Reader<'_>, name: &'static str) -> Option<String> {
     reader.parsed(name, "an https:// URL, or an http:// one of this machine", |text| {
         let url = reqwest::Url::parse(text).ok()?;
         let safe = url.scheme() == "https" || (url.scheme() == "http" && is_loopback_host(url.host_str()?));
         (safe && url.has_host()).then(|| text.to_owned())
     })
+}
+
+pub(super) fn read_tables(reader: &mut Reader<'_>) -> TablesConfig {
+    let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+    TablesConfig {
+        order_ahead: reader.boolean("ORDER_AHEAD", false),
+        open: minutes(reader.number("TABLE_OPEN_MINUTES", 20, 1..=1440)),
+        idle: minutes(reader.number("TABLE_IDLE_MINUTES", 180, 5..=1440)),
+    }
 }
 
 pub(super) fn read_server(reader: &mut Reader<'_>, bind: SocketAddr, exposure: Exposure) -> ServerConfig {

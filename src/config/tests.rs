@@ -139,7 +139,12 @@ fn deliveries_are_off_until_they_are_configured() {
 
 #[test]
 fn customers_data_goes_only_where_nobody_reads_it_on_the_way() {
-    for (name, good) in [("SHEETS_API_BASE", "http://localhost:9"), ("WEBHOOK_URL", "http://[::1]:9/hook")] {
+    for (name, good) in [
+        ("SHEETS_API_BASE", "http://localhost:9"),
+        ("WEBHOOK_URL", "http://[::1]:9/hook"),
+        ("POS_URL", "https://till.example.com/tickets"),
+        ("SQUARE_API_BASE", "https://connect.squareupsandbox.com/"),
+    ] {
         let read = |value| read(&[("DEEPGRAM_API_KEY", "k"), ("WEBHOOK_SECRET", "s"), (name, value)]);
         assert!(read(good).is_ok(), "{good}");
         for bad in ["example.com/hook", "http://example.com/hook", "http://10.0.0.1/", "ftp://localhost/", "https://"] {
@@ -151,6 +156,65 @@ fn customers_data_goes_only_where_nobody_reads_it_on_the_way() {
         named(read(&[("DEEPGRAM_API_KEY", "k"), ("SHEETS_SPREADSHEET_ID", whole_address)])),
         ["SHEETS_SPREADSHEET_ID"]
     );
+}
+
+#[test]
+fn a_point_of_sale_is_none_until_one_is_chosen_and_has_what_it_needs() {
+    let pos = |settings: &[(&str, &str)]| {
+        let settings: Vec<_> = settings.iter().copied().chain([("DEEPGRAM_API_KEY", "k")]).collect();
+        read(&settings).map(|config| config.pos)
+    };
+    let http = [("POS_URL", "http://127.0.0.1:9/tickets"), ("POS_SECRET", "sesame")];
+    let square = [("SQUARE_ACCESS_TOKEN", "sesame"), ("SQUARE_LOCATION_ID", "L88917AVBK2S5")];
+    let all: Vec<_> = http.into_iter().chain(square).collect();
+    assert!(matches!(pos(&all).unwrap(), PosConfig::None), "what is not chosen is not used");
+
+    let with = |kind: &'static str, settings: &[(&'static str, &'static str)]| {
+        let settings: Vec<_> = settings.iter().copied().chain([("POINT_OF_SALE", kind)]).collect();
+        pos(&settings)
+    };
+    let played = with("simulated", &[("POS_DELAY_MS", "0"), ("POS_FAILURE_PERCENT", "100")]).unwrap();
+    let PosConfig::Simulated(played) = played else { panic!("{played:?}") };
+    assert_eq!((played.delay, played.failure_percent), (Duration::ZERO, 100));
+    let posted = with("http", &http).unwrap();
+    assert!(!format!("{posted:?}").contains("sesame"), "a secret was printed");
+    assert!(matches!(posted, PosConfig::Http(http) if http.url == "http://127.0.0.1:9/tickets"));
+    let pushed = with("square", &square).unwrap();
+    assert!(!format!("{pushed:?}").contains("sesame"), "a secret was printed");
+    assert!(matches!(pushed, PosConfig::Square(square) if square.api_base == "https://connect.squareup.com"));
+
+    let missing = |kind, settings: &[(&'static str, &'static str)]| {
+        let error = with(kind, settings).expect_err("something is missing");
+        error.problems.iter().map(|problem| problem.name).collect::<Vec<_>>()
+    };
+    assert_eq!(missing("http", &http[..1]), ["POS_SECRET"]);
+    assert_eq!(missing("http", &[]), ["POS_URL", "POS_SECRET"]);
+    assert_eq!(missing("http", &[("POS_URL", "http://10.0.0.1/"), http[1]]), ["POS_URL"], "told once");
+    assert_eq!(missing("square", &square[1..]), ["SQUARE_ACCESS_TOKEN"]);
+    assert_eq!(missing("square", &[]), ["SQUARE_ACCESS_TOKEN", "SQUARE_LOCATION_ID"]);
+    assert_eq!(missing("square", &[square[0], ("SQUARE_LOCATION_ID", "../v2")]), ["SQUARE_LOCATION_ID"]);
+    assert_eq!(missing("toast", &[]), ["POINT_OF_SALE"]);
+    for (name, value) in [("POS_FAILURE_PERCENT", "101"), ("POS_FAILURE_PERCENT", "-1"), ("POS_DELAY_MS", "3 s")] {
+        assert_eq!(missing("none", &[(name, value)]), [name], "wrong, though nobody uses it");
+    }
+}
+
+#[test]
+fn tables_are_open_for_a_while_and_the_street_is_asked_in_only_on_request() {
+    let tables = |settings: &[(&str, &str)]| {
+        let settings: Vec<_> = settings.iter().copied().chain([("DEEPGRAM_API_KEY", "k")]).collect();
+        read(&settings).map(|config| config.tables)
+    };
+    let usual = tables(&[]).unwrap();
+    let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+    assert_eq!((usual.order_ahead, usual.open, usual.idle), (false, minutes(20), minutes(180)));
+    let chosen =
+        tables(&[("ORDER_AHEAD", "true"), ("TABLE_OPEN_MINUTES", "1"), ("TABLE_IDLE_MINUTES", "1440")]).unwrap();
+    assert_eq!((chosen.order_ahead, chosen.open, chosen.idle), (true, minutes(1), minutes(1440)));
+    for (name, value) in [("TABLE_OPEN_MINUTES", "0"), ("TABLE_IDLE_MINUTES", "4"), ("ORDER_AHEAD", "maybe")] {
+        let error = tables(&[(name, value)]).expect_err("out of range");
+        assert_eq!(error.problems.iter().map(|problem| problem.name).collect::<Vec<_>>(), [name]);
+    }
 }
 
 #[test]

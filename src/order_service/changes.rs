@@ -2,6 +2,7 @@
 
 use super::deliveries::newly_owing;
 use super::texts;
+use super::tickets;
 use super::{Inner, OrderError, Origin, Patch};
 use crate::events::{Event, Rendered};
 use crate::ordering::order::{self, HistoryEntry, Order, OrderId};
@@ -59,6 +60,9 @@ impl Inner {
                 // Nobody is called to the counter for what is not there any more.
                 texts::take_back(&mut changed, from, entered(&record.order), texts::NOT_READY);
             }
+            if from == OrderStatus::Pending || to == OrderStatus::Cancelled {
+                tickets::decided(&mut changed, to, &origin);
+            }
             changed.order.status = to;
             touch(&mut changed, to.as_str(), reason.clone(), &origin, now);
             inner.owe(&mut changed, "order_status_changed", text, facts, &origin, now);
@@ -89,6 +93,7 @@ impl Inner {
             if before == OrderStatus::Ready {
                 texts::owe_ready_again(&mut changed, now);
             }
+            tickets::undecided(&mut changed, record.order.status, now);
             touch(&mut changed, "undone", None, &origin, now);
             inner.owe(&mut changed, "order_status_changed", None, facts, &origin, now);
             Ok::<_, OrderError>(changed)
@@ -245,7 +250,7 @@ pub fn undo_until(record: &Record, now: Timestamp) -> Option<Timestamp> {
     since.checked_add(UNDO).ok()
 }
 
-fn log_moved(order: &Order, by: &str) {
+pub(super) fn log_moved(order: &Order, by: &str) {
     tracing::info!(
         event = "order_status_changed",
         order.number = %order.order_number,

@@ -4,13 +4,14 @@
 //! recorded in the delivery itself (`deliveries/outcomes`): neither version nor history of the order move.
 
 mod carrier;
-mod outcomes;
+pub(super) mod outcomes;
 
 pub use carrier::{CarrierReport, CarrierStatus};
 pub use outcomes::Attempt;
 
 use super::changes::UNDO;
 use super::texts::TextPolicy;
+use super::tickets;
 use super::{Inner, OrderError, OrderService, Origin};
 use crate::ordering::order::{self, OrderId};
 use crate::store::{Delivery, DeliveryKind, DeliveryState, Facts, Lane, Owed, Record};
@@ -88,7 +89,7 @@ impl OrderService {
 
     /// Takes on a delivery. It is taken on by one worker at a time, whichever process it is in; one that tells no outcome
     /// within a minute loses it. None: it is not due any more, somebody else has it, or it is a row and another row of its
-    /// order is being written.
+    /// order is being written, or a ticket and an earlier one of its order is not settled.
     pub async fn claim(&self, order: &OrderId, delivery: u32) -> Result<Option<Claimed>, OrderError> {
         let order = order.clone();
         match self.carry_through(move |inner| async move { inner.claim(order, delivery).await }).await {
@@ -171,9 +172,13 @@ impl Inner {
                     && other.state == DeliveryState::Owed
                     && other.claimed_until.is_some_and(|until| until > now)
             });
+            let must_wait = match find(record, delivery_id).map(|delivery| delivery.kind) {
+                Some(DeliveryKind::SheetRow) => row_under_way,
+                Some(DeliveryKind::PosTicket) => tickets::has_earlier(record, delivery_id),
+                _ => false,
+            };
             change_delivery(record, delivery_id, |delivery| {
-                let is_due = delivery.due_at().is_some_and(|at| at <= now)
-                    && !(row_under_way && delivery.kind == DeliveryKind::SheetRow);
+                let is_due = delivery.due_at().is_some_and(|at| at <= now) && !must_wait;
                 delivery.attempts += 1;
                 delivery.claimed_until = Some(order::stored_instant(now + CLAIM));
                 is_due
@@ -198,7 +203,7 @@ pub(super) fn newly_owing(before: Option<&Record>, after: &Record) -> HashSet<La
     after.deliveries.iter().filter(is_new).map(|delivery| delivery.kind.lane()).collect()
 }
 
-fn find(record: &Record, delivery: u32) -> Option<&Delivery> {
+pub(super) fn find(record: &Record, delivery: u32) -> Option<&Delivery> {
     record.deliveries.iter().find(|known| known.id == delivery)
 }
 

@@ -1,12 +1,13 @@
 //! Customers' data: erased when they ask, and by itself after a time. The drinks and the sums stay, without anybody's.
 
 use super::changes::touch;
+use super::tickets;
 use super::{Inner, OrderError, OrderService, Origin, Owes, Place, Query};
 use crate::events::Event;
 use crate::ordering::order::{self, Order, OrderId};
 use crate::ordering::phone_number::PhoneNumber;
 use crate::ordering::status::OrderStatus;
-use crate::store::{Answer, DeliveryKind, DeliveryState, Facts, Record};
+use crate::store::{Answer, Delivery, DeliveryKind, DeliveryState, Facts, Record};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
@@ -153,9 +154,21 @@ fn holds_somebody(record: &Record) -> bool {
     let on_order = order.name.is_some() || order.phone.is_some() || order.customer_id.is_some();
     let attached = order.call_sid.is_some() || order.metadata.iter().any(|(key, value)| !is_ours(key, value));
     let noted = order.notes.is_some() || order.items.iter().any(|item| item.note.is_some());
-    let owed = record.deliveries.iter().any(|delivery| delivery.to.is_some() || !delivery.body.is_empty());
+    let owed = record.deliveries.iter().any(|delivery| delivery.to.is_some() || says_something(delivery));
     let answered = record.answers.iter().any(|answer| !answer.request.is_empty() || names_somebody(answer));
     on_order || attached || noted || owed || answered || record.fingerprint.is_some()
+}
+
+/// A ticket that may still go to the point of sale stays one without anybody's name in it.
+fn says_something(delivery: &Delivery) -> bool {
+    kept_ticket(delivery).unwrap_or_default() != delivery.body
+}
+
+/// What stays of a ticket that is not settled: without it its order would be pending for good.
+fn kept_ticket(delivery: &Delivery) -> Option<String> {
+    let is_open = matches!(delivery.state, DeliveryState::Owed | DeliveryState::Failed);
+    let is_kept = delivery.kind == DeliveryKind::PosTicket && is_open;
+    is_kept.then(|| tickets::without_anybody(&delivery.body)).flatten()
 }
 
 /// Whether something in an order's metadata is this program's own mark and says nothing of anybody.
@@ -183,6 +196,10 @@ fn erase(record: &mut Record, now: Timestamp) {
     record.audit.iter_mut().for_each(|entry| entry.reason = None);
     // A row holds nobody: whenever it is written, it tells the order as it then is.
     for delivery in record.deliveries.iter_mut().filter(|delivery| delivery.kind != DeliveryKind::SheetRow) {
+        if let Some(ticket) = kept_ticket(delivery) {
+            delivery.body = ticket;
+            continue;
+        }
         delivery.to = None;
         delivery.body.clear();
         // Also what was given up: there is nothing left of it that could be tried again.

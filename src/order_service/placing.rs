@@ -3,7 +3,7 @@
 use super::changes::{AHEAD, note, touch};
 use super::deliveries::newly_owing;
 use super::texts;
-use super::{Created, Idempotency, Inner, NewOrder, OrderError};
+use super::{Created, Idempotency, Inner, NewOrder, OrderError, TicketState, ticket_state};
 use crate::events::Event;
 use crate::ordering::order::{self, HistoryEntry, Item, Order, OrderId, OrderNumber};
 use crate::ordering::phone_number::PhoneNumber;
@@ -54,6 +54,10 @@ impl Inner {
                 note(&mut record, "created", None, &new.origin, now);
                 let text = (record.order.status == OrderStatus::Received).then_some(DeliveryKind::TextReceived);
                 inner.owe(&mut record, "order_created", text, facts, &new.origin, now);
+                if record.order.status == OrderStatus::Pending {
+                    record.held_when_refused = new.held_when_refused;
+                    inner.owe_ticket(&mut record, &new.origin, now);
+                }
                 record
             }
         };
@@ -109,13 +113,14 @@ impl Inner {
             metadata.insert("demo".to_owned(), true.into());
         }
         let drinks = order::drinks(&new.items);
+        let status = if self.rules.through_pos { OrderStatus::Pending } else { OrderStatus::Received };
         let ready = new.estimated_ready_time.or(new.pickup_at).or_else(|| self.ready_at(now, facts, drinks));
         Order {
             order_id,
             order_number,
             shop_id: self.rules.shop_id.clone(),
             channel: new.channel,
-            status: OrderStatus::Received,
+            status,
             version: 1,
             name: new.name.clone(),
             phone: new.phone.clone(),
@@ -129,17 +134,18 @@ impl Inner {
             metadata,
             created_at: now,
             updated_at: now,
-            history: vec![HistoryEntry { status: OrderStatus::Received, at: now, by: new.origin.by.to_owned() }],
+            history: vec![HistoryEntry { status, at: now, by: new.origin.by.to_owned() }],
         }
     }
 
     /// When the last of these drinks is made, after all that are ahead.
-    fn ready_at(&self, now: Timestamp, facts: &Facts, drinks: u32) -> Option<Timestamp> {
+    pub(super) fn ready_at(&self, now: Timestamp, facts: &Facts, drinks: u32) -> Option<Timestamp> {
         self.shop.ready_at(now, facts.drinks_ahead, drinks).map(order::stored_instant)
     }
 
-    fn check_drinks(&self, drinks: u32) -> Result<(), OrderError> {
-        let limit = self.rules.drinks_per_order;
+    /// `most`: none, as many as the shop allows in one order.
+    pub(super) fn check_drinks(&self, drinks: u32, most: Option<u32>) -> Result<(), OrderError> {
+        let limit = most.unwrap_or(self.rules.drinks_per_order);
         match drinks {
             0 => Err(OrderError::Empty),
             _ if drinks > limit => Err(OrderError::Limit { limit, per_phone: false }),
@@ -147,9 +153,18 @@ impl Inner {
         }
     }
 
-    fn check_phone(&self, facts: &Facts, phone: Option<&PhoneNumber>, more: u32) -> Result<(), OrderError> {
-        match (phone, self.rules.active_drinks_per_phone) {
-            (Some(_), Some(limit)) if facts.active_drinks.saturating_add(more) > limit => {
+    /// `active`: the drinks in the phone number's active orders, without these. Whoever may order more than others at
+    /// once, as a table may, can do so with a number (`most` as in [`Inner::check_drinks`]).
+    pub(super) fn check_phone(
+        &self,
+        active: u32,
+        phone: Option<&PhoneNumber>,
+        more: u32,
+        most: Option<u32>,
+    ) -> Result<(), OrderError> {
+        let limit = self.rules.active_drinks_per_phone.map(|limit| limit.max(most.unwrap_or(0)));
+        match (phone, limit) {
+            (Some(_), Some(limit)) if active.saturating_add(more) > limit => {
                 Err(OrderError::Limit { limit, per_phone: true })
             }
             _ => Ok(()),
@@ -165,7 +180,7 @@ impl Inner {
             }
         }
         let drinks = order::drinks(&new.items);
-        self.check_drinks(drinks)?;
+        self.check_drinks(drinks, new.most_drinks)?;
         if let Some(id) = new.order_id.as_ref().filter(|_| facts.id_taken) {
             return Err(OrderError::IdTaken(id.clone()).into());
         }
@@ -181,16 +196,13 @@ impl Inner {
                 return Err(OrderError::Duplicate { existing: Box::new(existing.clone()) }.into());
             }
         }
-        self.check_phone(facts, new.phone.as_ref(), drinks)?;
+        self.check_phone(facts.active_drinks, new.phone.as_ref(), drinks, new.most_drinks)?;
         Ok(self.check_shop(facts, new, now)?)
     }
 
     /// Whether the shop takes orders, has what is ordered, and can make it by when it is wanted.
     fn check_shop(&self, facts: &Facts, new: &NewOrder, now: Timestamp) -> Result<(), OrderError> {
-        if let Some(sentence) = self.shop.ordering_closed(now) {
-            return Err(OrderError::Closed(sentence));
-        }
-        self.check_stock(&new.items)?;
+        self.check_open(&new.items, now)?;
         let Some(pickup_at) = new.pickup_at else { return Ok(()) };
         let mut load = BTreeMap::new();
         for (at, drinks) in &facts.due {
@@ -200,7 +212,11 @@ impl Inner {
         Ok(self.shop.check_pickup(now, pickup_at, drinks, facts.drinks_ahead, &load)?)
     }
 
-    fn check_stock(&self, items: &[Item]) -> Result<(), OrderError> {
+    /// Whether the shop takes orders and has what these lines are made of.
+    pub(super) fn check_open(&self, items: &[Item], now: Timestamp) -> Result<(), OrderError> {
+        if let Some(sentence) = self.shop.ordering_closed(now) {
+            return Err(OrderError::Closed(sentence));
+        }
         let stock = self.shop.stock();
         items.iter().find_map(|item| stock.lacking(item)).map_or(Ok(()), |lacking| Err(OrderError::SoldOut(lacking)))
     }
@@ -208,24 +224,20 @@ impl Inner {
     pub(super) async fn append(self: Arc<Self>, id: OrderId, more: NewOrder) -> Result<Order, OrderError> {
         let now = self.clock.now();
         let inner = Arc::clone(&self);
-        let NewOrder { items, notes, idempotency, caller, origin, .. } = more;
+        let NewOrder { items, notes, idempotency, caller, most_drinks, origin, .. } = more;
         let amend = move |record: &Record, facts: &Facts| {
             if let Some(idempotency) = &idempotency {
-                let answer = record.answers.iter().find(|answer| answer.key == idempotency.key).cloned();
-                let order_id = record.order.order_id.clone();
-                repeated(answer.map(|answer| Answered { order_id, answer }).as_ref(), idempotency)?;
+                not_answered(record, idempotency)?;
             }
             let status = record.order.status;
-            if !matches!(status, OrderStatus::Pending | OrderStatus::Received) {
+            let is_refused = matches!(ticket_state(record), TicketState::Refused { .. });
+            if is_refused || !matches!(status, OrderStatus::Pending | OrderStatus::Received) {
                 return Err(OrderError::TooLate(status).into());
             }
             let drinks = order::drinks(&items);
-            inner.check_drinks(record.order.drinks().saturating_add(drinks))?;
-            inner.check_phone(facts, record.order.phone.as_ref(), drinks)?;
-            if let Some(sentence) = inner.shop.ordering_closed(now) {
-                return Err(OrderError::Closed(sentence).into());
-            }
-            inner.check_stock(&items)?;
+            inner.check_drinks(record.order.drinks().saturating_add(drinks), most_drinks)?;
+            inner.check_phone(facts.active_drinks, record.order.phone.as_ref(), drinks, most_drinks)?;
+            inner.check_open(&items, now)?;
             let mut changed = record.clone();
             changed.order.items.extend(items.iter().cloned());
             changed.order.total = order::total(&changed.order.items);
@@ -234,12 +246,13 @@ impl Inner {
                 // The drinks ahead hold those of this order already.
                 changed.order.estimated_ready_time = inner.ready_at(now, facts, drinks);
             }
-            let Order { customer_id, items, .. } = &changed.order;
-            changed.fingerprint = inner.fingerprint(customer_id.as_deref(), caller.as_ref(), items);
+            let Order { customer_id, items: all, .. } = &changed.order;
+            changed.fingerprint = inner.fingerprint(customer_id.as_deref(), caller.as_ref(), all);
             changed.fingerprint_at = Some(now);
             touch(&mut changed, "amended", None, &origin, now);
             changed.answers.extend(idempotency.as_ref().map(|idempotency| answer(idempotency, &changed.order, now)));
             inner.owe(&mut changed, "order_updated", None, facts, &origin, now);
+            inner.owe_addition(&mut changed, &items, notes.as_deref(), &origin, now);
             Ok(changed)
         };
         let record = match self.amend(id.clone(), now, amend, Some(Event::OrderUpdated)).await {
@@ -261,7 +274,12 @@ impl Inner {
     }
 
     /// Who orders, as far as it is known, and what.
-    fn fingerprint(&self, customer_id: Option<&str>, caller: Option<&PhoneNumber>, items: &[Item]) -> Option<String> {
+    pub(super) fn fingerprint(
+        &self,
+        customer_id: Option<&str>,
+        caller: Option<&PhoneNumber>,
+        items: &[Item],
+    ) -> Option<String> {
         let customer = customer_id.or_else(|| caller.map(PhoneNumber::as_e164))?;
         Some(order::fingerprint(&self.rules.shop_id, customer, items))
     }
@@ -289,7 +307,14 @@ fn repeated(answered: Option<&Answered>, idempotency: &Idempotency) -> Result<()
     }
 }
 
-fn answer(idempotency: &Idempotency, order: &Order, now: Timestamp) -> Answer {
+/// Whether an order was not changed by this request already.
+pub(super) fn not_answered(record: &Record, idempotency: &Idempotency) -> Result<(), Refusal> {
+    let answer = record.answers.iter().find(|answer| answer.key == idempotency.key).cloned();
+    let order_id = record.order.order_id.clone();
+    repeated(answer.map(|answer| Answered { order_id, answer }).as_ref(), idempotency)
+}
+
+pub(super) fn answer(idempotency: &Idempotency, order: &Order, now: Timestamp) -> Answer {
     let reply = idempotency.reply.map(|reply| reply(order));
     Answer { key: idempotency.key.clone(), request: idempotency.request.clone(), at: now, reply }
 }

@@ -3,6 +3,7 @@ mod changes;
 mod marks;
 mod people;
 mod refusals;
+mod tickets;
 
 use super::*;
 use crate::config::OrdersConfig;
@@ -35,11 +36,21 @@ impl Shop {
         Self::open_owing(dir, true, true, Menu::builtin("boba").expect("built in")).await
     }
 
+    /// A shop whose orders have to pass a point of sale, and that owes texts besides.
+    pub(crate) async fn open_through_pos() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        Self::open_through(dir, true, false, Menu::builtin("boba").expect("built in"), true).await
+    }
+
     async fn open_with(dir: tempfile::TempDir, texts: bool, menu: Menu) -> Self {
         Self::open_owing(dir, texts, false, menu).await
     }
 
     async fn open_owing(dir: tempfile::TempDir, texts: bool, all: bool, menu: Menu) -> Self {
+        Self::open_through(dir, texts, all, menu, false).await
+    }
+
+    async fn open_through(dir: tempfile::TempDir, texts: bool, all: bool, menu: Menu, through_pos: bool) -> Self {
         let seconds = Arc::new(AtomicI64::new(1_704_067_200));
         let shown = Arc::clone(&seconds);
         let clock = Clock::new(move || Timestamp::from_second(shown.load(Ordering::Relaxed)).expect("a valid instant"));
@@ -50,6 +61,7 @@ impl Shop {
             active_drinks_per_phone: Some(20),
             ready_for: SignedDuration::from_hours(12),
             demo: false,
+            through_pos,
         };
         let texts = TextPolicy { enabled: texts, countries: vec![Region::US], shop_name: "Boba".to_owned() };
         let store = store::open(&OrdersConfig::json(dir.path()), "main", Access::Write).await.expect("a fresh folder");

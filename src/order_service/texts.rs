@@ -36,7 +36,7 @@ impl TextPolicy {
     pub(super) fn body(&self, kind: DeliveryKind, order: &Order) -> String {
         let (shop, number) = (&self.shop_name, order.order_number);
         match kind {
-            DeliveryKind::SheetRow | DeliveryKind::Webhook => String::new(),
+            DeliveryKind::SheetRow | DeliveryKind::Webhook | DeliveryKind::PosTicket => String::new(),
             DeliveryKind::TextReceived => {
                 format!("{shop}: thanks for your order! Your number is {number}. We will text you when it is ready.")
             }

@@ -4,6 +4,7 @@
 //! hours, but not what is sold out or whether orders are being taken: that changes during the day, a menu does not.
 
 mod file;
+mod photo;
 mod speech;
 
 use jiff::tz::TimeZone;
@@ -14,6 +15,7 @@ use super::money::Money;
 use super::order::{Choice, Item, one_line};
 
 pub use file::MenuError;
+pub use photo::{PhotoKind, PhotoName};
 
 /// One shop's menu. A value of this type has been checked: every name resolves, and nothing is ambiguous.
 #[derive(Debug, Clone)]
@@ -155,6 +157,8 @@ pub struct MenuOption {
     pub price: Money,
     /// Other words for it.
     pub aliases: Vec<String>,
+    /// The name of a file with a picture of it, in the folder of pictures beside the menu's file.
+    pub photo: Option<PhotoName>,
 }
 
 /// An option that needs another one.

@@ -17,22 +17,17 @@
 
 use super::error::{SendError, SenderError};
 use super::http::{self, Now};
-use hmac::{Hmac, KeyInit as _, Mac as _};
+use crate::http::{SIGNATURE_HEADER, TIMESTAMP_HEADER, signature};
 use jiff::Timestamp;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, ClientBuilder, Url};
-use secrecy::{ExposeSecret as _, SecretString};
-use sha2::Sha256;
+use secrecy::SecretString;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// The header that names the delivery.
 pub const DELIVERY_HEADER: &str = "x-bobarista-delivery";
-/// The header that says when the attempt was signed.
-pub const TIMESTAMP_HEADER: &str = "x-bobarista-timestamp";
-/// The header that carries the signature.
-pub const SIGNATURE_HEADER: &str = "x-bobarista-signature";
 
 /// How long one attempt may take, from connecting to the head of the answer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -107,17 +102,6 @@ impl fmt::Debug for WebhookSender {
     }
 }
 
-/// `v1=` and the HMAC-SHA256 of `{timestamp}.{body}` in lower-case hex.
-fn signature(secret: &SecretString, timestamp: i64, body: &str) -> String {
-    let key = secret.expose_secret().as_bytes();
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
-    mac.update(timestamp.to_string().as_bytes());
-    mac.update(b".");
-    mac.update(body.as_bytes());
-    let digest = mac.finalize().into_bytes();
-    digest.iter().fold(String::from("v1="), |text, byte| format!("{text}{byte:02x}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,13 +129,6 @@ mod tests {
         let result = sender.send("d-1", "{}").await;
         receiver.await.unwrap();
         result
-    }
-
-    #[test]
-    fn the_signature_is_openssls() {
-        // printf '1704067200.{"a":1}' | openssl dgst -sha256 -hmac sesame
-        let expected = "v1=e0016cb5dddfbd6d38e1a8c1cf9340632c61b5acc8747841fc01211ef009dbac";
-        assert_eq!(signature(&SecretString::from("sesame"), 1_704_067_200, r#"{"a":1}"#), expected);
     }
 
     #[tokio::test]

@@ -29,7 +29,7 @@ const MOST_FAULTS: usize = 4;
 /// over a newer one.
 const fn at_once(lane: Lane) -> usize {
     match lane {
-        Lane::Texts | Lane::Webhook => 4,
+        Lane::Texts | Lane::Webhook | Lane::Pos => 4,
         Lane::Sheet => 1,
     }
 }
@@ -114,7 +114,7 @@ impl Worker {
     ///
     /// # Errors
     /// Nothing could be looked up, or nothing of it could be taken on.
-    async fn take_on(&mut self) -> Result<Duration, OrderError> {
+    pub(super) async fn take_on(&mut self) -> Result<Duration, OrderError> {
         while let Some(ended) = self.tasks.try_join_next_with_id() {
             self.settle(&ended);
         }
@@ -185,6 +185,16 @@ async fn see_to(
         let pause = if slot.is_some() { saving.again } else { saving.rarely };
         tokio::time::sleep(pause).await;
         waited += pause;
+    }
+}
+
+#[cfg(test)]
+impl Worker {
+    /// Waits for what is under way.
+    pub(super) async fn finish(&mut self) {
+        while let Some(ended) = self.tasks.join_next_with_id().await {
+            self.settle(&ended);
+        }
     }
 }
 

@@ -89,17 +89,26 @@ impl Question<'_> {
         if due.saturating_add(self.drinks) > slots.drinks { Err(NoSlotReason::Full) } else { Ok(()) }
     }
 
+    /// The first times of all that can be had, at most so many.
+    pub(super) fn free(&self, most: usize) -> Vec<Timestamp> {
+        let is_too_much = self.menu.slots().is_some_and(|slots| self.drinks > slots.drinks);
+        if is_too_much { Vec::new() } else { self.free_from(self.earliest(), most) }
+    }
+
     /// The first times from the one asked for on that can be had; the first of all when that one is too far ahead.
     fn free_after(&self, asked: Timestamp, reason: NoSlotReason) -> Vec<Timestamp> {
-        let from = match reason {
-            NoSlotReason::TooManyDrinks(_) => return Vec::new(),
-            NoSlotReason::TooFar => self.earliest(),
-            _ => asked.max(self.earliest()),
-        };
+        match reason {
+            NoSlotReason::TooManyDrinks(_) => Vec::new(),
+            NoSlotReason::TooFar => self.free_from(self.earliest(), OFFERED),
+            _ => self.free_from(asked.max(self.earliest()), OFFERED),
+        }
+    }
+
+    fn free_from(&self, from: Timestamp, most: usize) -> Vec<Timestamp> {
         let minutes = self.menu.slots().map_or(GRID_MINUTES, |slots| slots.minutes);
-        let mut free = Vec::with_capacity(OFFERED);
+        let mut free = Vec::with_capacity(most);
         let mut at = slot_of(self.menu, from, minutes);
-        while let Some(slot) = at.filter(|slot| free.len() < OFFERED && *slot <= self.latest()) {
+        while let Some(slot) = at.filter(|slot| free.len() < most && *slot <= self.latest()) {
             let begins = slot_of(self.menu, slot, minutes) == Some(slot);
             if begins && slot >= from && self.judge(slot).is_ok() {
                 free.push(slot);
@@ -204,6 +213,8 @@ mod tests {
         assert_eq!(question.check(next_week[2]), Ok(()));
         let later = next_week[2].checked_add(SignedDuration::from_secs(1)).unwrap();
         let soonest = ["09:45", "10:00", "10:15"].map(at).to_vec();
+        assert_eq!(question.free(3), soonest);
+        assert_eq!(question.free(10_000).len(), 9 + 20 + 3, "two days of the week ahead, as far as it reaches");
         assert_eq!(question.check(later), Err(NoSlot { reason: NoSlotReason::TooFar, next_free: soonest }));
     }
 

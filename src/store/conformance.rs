@@ -262,6 +262,8 @@ pub(super) fn text(id: u32, to: &PhoneNumber, owed_at: Timestamp) -> Delivery {
         not_before: owed_at,
         claimed_until: None,
         attempts: 0,
+        refusals: 0,
+        certain: 0,
         tries: Vec::new(),
         reason: None,
         provider_id: None,

@@ -39,6 +39,9 @@ pub struct Record {
     /// How far those who make it have come.
     #[serde(default, skip_serializing_if = "Marks::are_none")]
     pub marks: Marks,
+    /// Whether it stays pending when the point of sale refuses it in the end, instead of being cancelled.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub held_when_refused: bool,
 }
 
 impl Record {
@@ -54,6 +57,7 @@ impl Record {
             audit: Vec::new(),
             erased_at: None,
             marks: Marks::default(),
+            held_when_refused: false,
         }
     }
 
@@ -165,9 +169,10 @@ impl Tombstone {
 pub struct AuditEntry {
     /// When.
     pub at: Timestamp,
-    /// Who: `phone`, `staff`, `api` or `system`.
+    /// Who: `phone`, `web`, `staff`, `api`, `pos` or `system`.
     pub by: String,
-    /// What: `created`, `amended`, `patched`, `undone`, `erased`, `delivery_retried`, or the status it was moved to.
+    /// What: `created`, `amended`, `sent_again`, `patched`, `undone`, `erased`, `delivery_retried`, or the status it was
+    /// moved to.
     pub what: String,
     /// The order's version after it.
     pub version: u64,
@@ -189,7 +194,8 @@ pub struct Delivery {
     /// To whom a text goes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<PhoneNumber>,
-    /// The text or the webhook's JSON as it is sent; empty for a sheet row, which tells the order as it then is.
+    /// The text, the webhook's JSON or the ticket's as it is sent; empty for a sheet row, which tells the order as it then
+    /// is.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub body: String,
     /// Whether it is done.
@@ -204,6 +210,12 @@ pub struct Delivery {
     /// How often it was tried since it was owed, or since it was asked to be tried again.
     #[serde(default)]
     pub attempts: u32,
+    /// Of a ticket: how many of those attempts ended with the certainty that the point of sale does not have it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub refusals: u32,
+    /// Of a ticket: the attempt up to which that is certain. Who knows no outcome of a later one has to ask for it first.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub certain: u32,
     /// Every attempt with its outcome, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tries: Vec<Tried>,
@@ -234,6 +246,8 @@ impl Delivery {
             not_before: now,
             claimed_until: None,
             attempts: 0,
+            refusals: 0,
+            certain: 0,
             tries: Vec::new(),
             reason: None,
             provider_id: None,
@@ -272,12 +286,14 @@ pub enum DeliveryKind {
     SheetRow,
     /// The shop's own receiver is told.
     Webhook,
+    /// The point of sale is to take the order.
+    PosTicket,
 }
 
 impl DeliveryKind {
     /// Every kind.
-    pub const ALL: [Self; 5] =
-        [Self::TextReceived, Self::TextReady, Self::TextCancelled, Self::SheetRow, Self::Webhook];
+    pub const ALL: [Self; 6] =
+        [Self::TextReceived, Self::TextReady, Self::TextCancelled, Self::SheetRow, Self::Webhook, Self::PosTicket];
 
     /// The name in files, logs and events.
     pub const fn as_str(self) -> &'static str {
@@ -287,6 +303,7 @@ impl DeliveryKind {
             Self::TextCancelled => "text_cancelled",
             Self::SheetRow => "sheet_row",
             Self::Webhook => "webhook",
+            Self::PosTicket => "pos_ticket",
         }
     }
 
@@ -296,6 +313,7 @@ impl DeliveryKind {
             Self::TextReceived | Self::TextReady | Self::TextCancelled => Lane::Texts,
             Self::SheetRow => Lane::Sheet,
             Self::Webhook => Lane::Webhook,
+            Self::PosTicket => Lane::Pos,
         }
     }
 
@@ -314,11 +332,13 @@ pub enum Lane {
     Sheet,
     /// Notices to the shop's own receiver.
     Webhook,
+    /// Tickets for the point of sale.
+    Pos,
 }
 
 impl Lane {
     /// Every lane.
-    pub const ALL: [Self; 3] = [Self::Texts, Self::Sheet, Self::Webhook];
+    pub const ALL: [Self; 4] = [Self::Texts, Self::Sheet, Self::Webhook, Self::Pos];
 
     /// The name in databases.
     pub const fn as_str(self) -> &'static str {
@@ -326,6 +346,7 @@ impl Lane {
             Self::Texts => "texts",
             Self::Sheet => "sheet",
             Self::Webhook => "webhook",
+            Self::Pos => "pos",
         }
     }
 }
@@ -340,7 +361,7 @@ pub enum DeliveryState {
     Sent,
     /// Given up.
     Failed,
-    /// Never to be sent: no credentials, a country that is not texted, too many an hour, taken back.
+    /// Never to be sent: no credentials, a country that is not texted, too many an hour, taken back, decided by staff.
     Skipped,
 }
 
@@ -387,4 +408,14 @@ impl fmt::Display for Place {
 /// A name as it is looked for: without regard to case or spacing.
 pub fn folded_name(name: &str) -> String {
     name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+const fn is_zero(value: &u32) -> bool {
+    *value == 0
 }

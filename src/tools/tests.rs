@@ -39,6 +39,7 @@ impl Counter {
             active_drinks_per_phone: menu.limits().active_drinks_per_phone,
             ready_for: SignedDuration::from_hours(12),
             demo: false,
+            through_pos: false,
         };
         let texts = TextPolicy { enabled: false, countries: vec![Region::US], shop_name: menu.name().into() };
         let clock_now = Clock::new(move || Timestamp::from_second(now.load(Ordering::Relaxed)).unwrap());

@@ -8,7 +8,7 @@ mod create;
 mod customers;
 pub mod document;
 pub mod headers;
-mod menu;
+pub(super) mod menu;
 mod orders;
 pub mod query;
 pub mod request;

@@ -13,7 +13,7 @@ use super::health::ordering;
 use super::staff::{StaffDoor, Stay};
 use crate::call::LiveCalls;
 use crate::config::ScreensConfig;
-use crate::order_service::{OrderService, Record, marks, text_state, undo_until};
+use crate::order_service::{OrderService, Record, TicketState, marks, text_state, ticket_state, undo_until};
 use crate::ordering::menu::{Field, Kind, MenuOption};
 use crate::ordering::status::OrderStatus;
 use crate::shop::{ShopKeeper, ShopState};
@@ -172,12 +172,29 @@ fn entry(record: &Record, now: Timestamp) -> Value {
         "made": marks.made,
         "rushed_at": marks.rushed_at,
         "undo_until": undo_until(record, now),
+        "ticket": ticket(record),
         "texts": {
             "received": text(OrderStatus::Received),
             "ready": text(OrderStatus::Ready),
             "cancelled": text(OrderStatus::Cancelled),
         },
     })
+}
+
+/// Where an order stands with the point of sale; null: nobody is waited for, and nobody has anything to do.
+fn ticket(record: &Record) -> Value {
+    match ticket_state(record) {
+        TicketState::Settled => Value::Null,
+        TicketState::Waiting { since, reason } => {
+            json!({"state": "waiting", "since": since, "reason": reason, "reference": null})
+        }
+        TicketState::Refused { reason } => {
+            json!({"state": "refused", "since": null, "reason": reason, "reference": null})
+        }
+        TicketState::Stray { reference } => {
+            json!({"state": "taken", "since": null, "reason": null, "reference": reference})
+        }
+    }
 }
 
 fn shop_now(keeper: &ShopKeeper, state: &ShopState, now: Timestamp) -> Value {

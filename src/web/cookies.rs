@@ -1,4 +1,4 @@
-//! The cookies: staff's sign-in, the device that they used, and the TV's pass. No script can read them, and no other site's
+//! The cookies: staff's sign-in, the device that they used, the TV's pass, and a guest's. No script can read them, and no other site's
 //! request that changes anything carries them.
 
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -14,6 +14,8 @@ pub(super) enum Cookie {
     /// Opens nothing; see `staff`.
     Device,
     Tv,
+    /// Who somebody is in which session of a table.
+    Guest,
 }
 
 /// How cookies are written, as the outside sees this server.
@@ -28,12 +30,12 @@ impl Cookies {
         Self { over_tls }
     }
 
-    /// The value of a `Set-Cookie` for so long. The value holds letters and digits only.
+    /// The value of a `Set-Cookie` for so long. The value holds letters, digits and dots only.
     pub(super) fn set(self, cookie: Cookie, value: &str, max_age: Duration) -> HeaderValue {
         let (name, secure) = (self.name(cookie), if self.over_tls { "; Secure" } else { "" });
         let seconds = max_age.as_secs();
         let text = format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
-        HeaderValue::try_from(text).expect("names, digits and hexadecimal make a header")
+        HeaderValue::try_from(text).expect("names, letters, digits and dots make a header")
     }
 
     /// A `Set-Cookie` that makes the browser forget it.
@@ -58,6 +60,8 @@ impl Cookies {
             (Cookie::Device, false) => "device",
             (Cookie::Tv, true) => "__Host-tv",
             (Cookie::Tv, false) => "tv",
+            (Cookie::Guest, true) => "__Host-guest",
+            (Cookie::Guest, false) => "guest",
         }
     }
 }

@@ -1,6 +1,6 @@
 //! How much one address may ask: requests, those under way at once, wrong keys, and what says it is Twilio's and is not.
 //!
-//! Files, `/healthz` and `/readyz` have no limit, and requests that Twilio signed have no rate. Knows paths and answers,
+//! Files, photos, `/healthz` and `/readyz` have no limit, and requests that Twilio signed have no rate. Knows paths and answers,
 //! not what they mean.
 
 use super::client::{ClientAddress, Clients};
@@ -80,7 +80,7 @@ impl Kind {
             "/" | "/favicon.ico" | "/healthz" | "/readyz" => Self::Free,
             "/twilio" => Self::Media,
             "/voice" | "/sms/status" => Self::Webhook,
-            _ if path.starts_with("/static/") => Self::Free,
+            _ if path.starts_with("/static/") || path.starts_with("/photos/") => Self::Free,
             _ if path.starts_with("/voice/") => Self::Webhook,
             _ => Self::Other,
         }
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn what_is_not_known_to_be_free_is_limited() {
-        for path in ["/", "/static/style.css", "/favicon.ico", "/healthz", "/readyz"] {
+        for path in ["/", "/static/style.css", "/photos/taro.jpg", "/favicon.ico", "/healthz", "/readyz"] {
             assert_eq!(Kind::of(path), Kind::Free, "{path}");
         }
         for path in ["/voice", "/voice/after", "/voice/status", "/sms/status"] {
@@ -186,6 +186,7 @@ mod tests {
             "/barista/events",
             "/metrics",
             "/static",
+            "/photos",
             "//static/x",
             "/voices",
             "/healthz/",

@@ -70,13 +70,13 @@ async fn scrape(State(gauges): State<Gauges>, headers: HeaderMap) -> Result<Resp
         return Err(WebError::unauthenticated());
     }
     let Gauges { metrics, orders, live, feeds, .. } = &gauges;
-    let [texts, sheet, webhook] = Lane::ALL;
+    let [texts, sheet, webhook, pos] = Lane::ALL;
     let due = async |lane| (lane, due(orders, lane).await);
-    let (texts, sheet, webhook) = tokio::join!(due(texts), due(sheet), due(webhook));
+    let (texts, sheet, webhook, pos) = tokio::join!(due(texts), due(sheet), due(webhook), due(pos));
     let present = Present {
         calls: live.count(),
         feeds: vec![("public", feeds.open(Audience::Public)), ("staff", feeds.open(Audience::Staff))],
-        due: [texts, sheet, webhook].map(|(lane, due)| (lane.as_str(), due)).to_vec(),
+        due: [texts, sheet, webhook, pos].map(|(lane, due)| (lane.as_str(), due)).to_vec(),
     };
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], metrics.text(&present)).into_response())
 }
@@ -103,10 +103,10 @@ fn route(path: &str) -> &'static str {
         "/favicon.ico" => "file",
         "/" | "/login" | "/logout" => "page",
         _ if begins("/voice") || begins("/sms") => "voice",
-        _ if begins("/static") => "file",
-        _ if path.ends_with("/events") => "feed",
+        _ if begins("/static") || begins("/photos") => "file",
+        _ if path.ends_with("/events") || begins("/ws/tables") => "feed",
         _ if begins("/api") || path.ends_with(".json") => "api",
-        _ if begins("/barista") || begins("/orders") => "page",
+        _ if begins("/barista") || begins("/orders") || begins("/t") || path == "/menu" => "page",
         _ => "other",
     }
 }
@@ -128,7 +128,12 @@ mod tests {
             ("/orders.json", "api"),
             ("/barista/console.json", "api"),
             ("/barista", "page"),
+            ("/t/v925afk01myj2r1z8870pw9sh6", "page"),
+            ("/menu", "page"),
+            ("/ws/tables/s1", "feed"),
+            ("/tables", "other"),
             ("/static/style.css", "file"),
+            ("/photos/taro.jpg", "file"),
             ("/metrics", "ops"),
             ("/voices", "other"),
             ("/wp-login.php", "other"),

@@ -5,7 +5,7 @@ use super::error::WebError;
 use super::staff::StaffDoor;
 use crate::config::ScreensConfig;
 use crate::order_service::{OrderService, Record, entered};
-use crate::ordering::order::{Order, OrderNumber};
+use crate::ordering::order::{Channel, Order, OrderNumber};
 use crate::ordering::status::OrderStatus;
 use crate::shop::Shop;
 use axum::Json;
@@ -21,6 +21,8 @@ use utoipa_axum::routes;
 
 /// Letters of a name on the screen in the shop.
 const LONGEST_FIRST_NAME: usize = 20;
+/// Letters of a table's name there.
+const LONGEST_TABLE: usize = 24;
 
 /// Public and staff routes about orders.
 pub fn router(orders: OrderService, shop: Shop, screens: &ScreensConfig, door: &StaffDoor) -> OpenApiRouter {
@@ -108,8 +110,8 @@ fn numbered(record: &Arc<Record>) -> Value {
 
 /// The order screen
 ///
-/// Both columns, oldest first. First names are there only where the shop shows them; an order that has been ready for long
-/// is left out, whether it was picked up or not.
+/// Both columns, oldest first. First names are there only where the shop shows them, tables where an order is at one; an
+/// order that has been ready for long is left out, whether it was picked up or not.
 #[utoipa::path(
     get,
     path = "/orders/board.json",
@@ -158,17 +160,35 @@ impl Look {
     }
 
     fn entry(self, order: &Order) -> Value {
-        match order.name.as_deref().filter(|_| self.names).and_then(first_name) {
-            Some(name) => json!({"order_number": order.order_number, "name": name}),
-            None => json!({"order_number": order.order_number}),
+        let mut entry = json!({"order_number": order.order_number});
+        if let Some(name) = order.name.as_deref().filter(|_| self.names).and_then(first_name) {
+            entry["name"] = name.into();
         }
+        if let Some(table) = table(order) {
+            entry["table"] = table.into();
+        }
+        entry
     }
 }
 
 /// What may be shown to a room full of strangers: the first word of a name, cut to what fits beside a number.
 fn first_name(name: &str) -> Option<String> {
-    let first = name.split_whitespace().next()?;
-    let shown: String = first.chars().filter(|letter| !letter.is_control()).take(LONGEST_FIRST_NAME).collect();
+    short(name.split_whitespace().next()?, LONGEST_FIRST_NAME)
+}
+
+/// The table that an order was placed at. What programs attach to theirs under the same name is nobody's table, and not
+/// for everybody's eyes.
+fn table(order: &Order) -> Option<String> {
+    let name = order.metadata.get("table").filter(|_| order.channel == Channel::Web)?.as_str()?;
+    let words: Vec<&str> = name
+        .split(|letter: char| letter.is_whitespace() || letter.is_control())
+        .filter(|word| !word.is_empty())
+        .collect();
+    short(&words.join(" "), LONGEST_TABLE)
+}
+
+fn short(words: &str, most: usize) -> Option<String> {
+    let shown: String = words.chars().filter(|letter| !letter.is_control()).take(most).collect();
     (!shown.is_empty()).then_some(shown)
 }
 
@@ -286,6 +306,25 @@ mod tests {
             look.columns(&open, now).0[0].get("name").cloned()
         };
         assert_eq!((name(false), name(true)), (None, Some(json!("Ada"))));
+    }
+
+    #[tokio::test]
+    async fn a_table_is_told_of_orders_that_were_placed_at_one() {
+        let shop = Shop::open_with_all().await;
+        for (channel, table, told) in [
+            (Channel::Web, json!("Window 3"), json!("Window 3")),
+            (Channel::Web, json!(" Table\n\u{1b} of the regulars, by the door"), json!("Table of the regulars, b")),
+            (Channel::Web, json!(""), Value::Null),
+            (Channel::Web, json!({"name": "3"}), Value::Null),
+            (Channel::Web, Value::Null, Value::Null),
+            (Channel::Api, json!("a program's own"), Value::Null),
+        ] {
+            let mut asked = NewOrder { channel, ..new(vec![taro(1)]) };
+            asked.metadata.insert("table".to_owned(), table.clone());
+            let order = shop.place(asked).await;
+            let look = Look { names: false, ready_for: SignedDuration::from_mins(20) };
+            assert_eq!(look.entry(&order)["table"], told, "{table}");
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub struct ShopCard {
     pub phone: Option<String>,
 }
 
-/// `/`, `/static/…`, `/shop.json`; behind the TV's link, where there is one, `/orders`; behind the door, `/barista`.
+/// `/`, `/static/…`, `/shop.json`; behind the TV's link, where there is one, `/orders`; behind the door, `/barista` and the pages of tables.
 pub fn router(shop: ShopCard, door: &StaffDoor) -> Router {
     let public = Router::new()
         .route("/", get(async || file("index.html")))
@@ -39,7 +39,11 @@ pub fn router(shop: ShopCard, door: &StaffDoor) -> Router {
         .route("/shop.json", get(shop_json))
         .with_state(Arc::new(shop));
     let tv = door.guard_tv(Router::new().route("/orders", get(async || file("orders.html"))));
-    public.merge(tv).merge(door.guard(Router::new().route("/barista", get(async || file("barista.html")))))
+    let staff = Router::new()
+        .route("/barista", get(async || file("barista.html")))
+        .route("/barista/tables", get(async || file("tables.html")))
+        .route("/barista/tables/sheet", get(async || file("tables-sheet.html")));
+    public.merge(tv).merge(door.guard(staff))
 }
 
 async fn shop_json(State(shop): State<Arc<ShopCard>>) -> Json<Value> {

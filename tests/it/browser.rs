@@ -10,6 +10,8 @@ mod feeds;
 mod focus;
 mod orders;
 mod pages;
+mod staff_tables;
+mod tables;
 mod tv;
 
 use crate::harness::browser::{Browser, Screen, Window};

@@ -29,7 +29,7 @@ impl TestShop {
         self.tell_console("/barista/sold-out", json!({"id": id, "sold_out": sold_out})).await
     }
 
-    async fn set_status(&self, order: &Order, version: u64, status: &str) -> Answer {
+    pub(crate) async fn set_status(&self, order: &Order, version: u64, status: &str) -> Answer {
         let url = self.url(&format!("/api/v1/orders/{}/status", order.order_id));
         let request = client().post(url).header("If-Match", format!("\"{version}\""));
         let body = json!({"status": status}).to_string();

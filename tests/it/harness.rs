@@ -2,14 +2,18 @@
 
 mod answer;
 pub(crate) mod browser;
+pub(crate) mod counter;
 #[cfg(feature = "dynamodb")]
 pub(crate) mod emulator;
 pub(crate) mod feed;
 pub(crate) mod google;
+pub(crate) mod guest;
 mod phone;
 pub(crate) mod program;
 pub(crate) mod raw;
 mod schema;
+pub(crate) mod square;
+pub(crate) mod till;
 mod twilio;
 pub(crate) mod webhook;
 
@@ -105,8 +109,17 @@ impl TestShop {
 
     /// A shop whose deliveries are tried again sooner than usual.
     pub(crate) async fn open_hurried(settings: &[(&str, &str)]) -> Self {
+        Self::open_hurried_with([], settings).await
+    }
+
+    /// As [`TestShop::open_hurried`], with an agent that plays these scripts.
+    pub(crate) async fn open_hurried_with(
+        scripts: impl IntoIterator<Item = Script>,
+        settings: &[(&str, &str)],
+    ) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
         let pace = Pace { first_wait: Duration::from_millis(10) };
-        Self::open_adjusted(settings, |app| app.paced(pace)).await
+        Self::open_in(dir, scripts, settings, Mode::Production, |_| {}, |app| app.paced(pace)).await
     }
 
     /// A shop whose server is changed by `adjust` before it serves.
@@ -322,6 +335,22 @@ impl StoppedShop {
         file["timestamp"] = older.strftime("%Y-%m-%dT%H:%M:%S%.6f+00:00").to_string().into();
         file["history"][0]["at"] = file["timestamp"].clone();
         std::fs::write(path, file.to_string()).expect("an order's file is written");
+    }
+
+    /// Makes tables' sessions so many minutes older than they are.
+    pub(crate) fn age_sessions(&self, minutes: i64) {
+        let folder = PathBuf::from(&self.settings["ORDERS_DIR"]).join("state/table_session");
+        for entry in std::fs::read_dir(folder).expect("there are sessions") {
+            let path = entry.expect("an entry").path();
+            let mut file: Value = serde_json::from_slice(&std::fs::read(&path).expect("a session")).expect("JSON");
+            let session = &mut file["value"]["session"];
+            for place in ["/door/open_until", "/started_at", "/last_active", "/updated_at"] {
+                let at = session.pointer_mut(place).expect("a time");
+                let then = at.as_str().expect("a time").parse::<jiff::Timestamp>().expect("a time");
+                *at = (then - jiff::SignedDuration::from_mins(minutes)).to_string().into();
+            }
+            std::fs::write(path, file.to_string()).expect("a session is written");
+        }
     }
 
     /// Opens it again, at its address and with nobody to take calls.

@@ -359,9 +359,12 @@ async fn the_description_is_true_and_anybody_may_read_it() {
     );
     let document = answer.json();
     assert_eq!(document["openapi"], "3.1.0");
+    let table = client().post(shop.url("/api/v1/tables")).bearer_auth("the-key").json(&json!({"name": "4"}));
+    let table = Answer::to(table).await.json();
     let filled = |path: &str| {
         let path = path.replace("{number}", &order.order_number.to_string());
-        path.replace("{order_id}", order.order_id.as_str()).replace("{customer_id}", "+15551234567")
+        let path = path.replace("{order_id}", order.order_id.as_str()).replace("{customer_id}", "+15551234567");
+        path.replace("{table_id}", table["table_id"].as_str().expect("a table"))
     };
     let mut held = 0;
     for (path, methods) in document["paths"].as_object().expect("paths") {
@@ -389,7 +392,7 @@ async fn the_description_is_true_and_anybody_may_read_it() {
             held += 1;
         }
     }
-    assert_eq!(held, 16);
+    assert_eq!(held, 17);
     let problem = client().get(shop.url("/orders.json")).header(ACCEPT, "application/problem+json");
     assert!(shape(&document, "Problem").is_valid(&Answer::to(problem).await.json()));
 }

@@ -2,6 +2,7 @@
 
 use crate::harness::{Answer, PATIENCE, TestShop, client, quick_order, script, shape};
 use bobarista::simulator::Script;
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -254,11 +255,14 @@ async fn old_records_are_erased_when_the_server_starts() {
     state["value"]["record"] = record.to_string().into();
     std::fs::write(&path, state.to_string()).expect("it is written");
     let shop = stopped.open().await;
+    let address = format!("/api/v1/calls/{call_sid}");
+    let known = || shop.get(&address);
+    // The file goes first.
     let gone = async {
-        while path.exists() {
+        while path.exists() || known().await.status == StatusCode::OK {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     tokio::time::timeout(PATIENCE, gone).await.expect("it is erased");
-    shop.get(&format!("/api/v1/calls/{call_sid}")).await.assert_error(404, "NOT_FOUND");
+    known().await.assert_error(404, "NOT_FOUND");
 }

@@ -71,6 +71,7 @@ async fn erase(config: &Config, store: Arc<dyn Store>, phone: &PhoneNumber) -> a
         active_drinks_per_phone: menu.limits().active_drinks_per_phone,
         ready_for: SignedDuration::MAX,
         demo: false,
+        through_pos: false,
     };
     let texts = TextPolicy { enabled: false, countries: Vec::new(), shop_name: menu.name().to_owned() };
     let owes = Owes { texts, sheet: config.deliveries.sheets.is_some(), webhook: false };

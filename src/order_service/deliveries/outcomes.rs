@@ -5,7 +5,7 @@ use super::carrier::CarrierReport;
 use super::{change_delivery, find};
 use crate::events::{Event, Rendered};
 use crate::order_service::changes::note;
-use crate::order_service::{Inner, OrderError, OrderService, Origin};
+use crate::order_service::{Inner, OrderError, OrderService, Origin, tickets};
 use crate::ordering::order::{self, OrderId};
 use crate::store::{Announce, Delivery, DeliveryKind, DeliveryState, Facts, Record, Tried};
 use jiff::Timestamp;
@@ -29,6 +29,19 @@ pub enum Attempt {
         /// What went wrong.
         reason: String,
     },
+    /// Of a ticket: the point of sale certainly does not have it. Tried again, unless it was refused too often.
+    Refused {
+        /// Not before.
+        again: Timestamp,
+        /// Why: words for people.
+        reason: String,
+    },
+    /// Of a ticket: there is no point of sale any more, and the one that there was certainly does not have it. Nobody has
+    /// to be waited for.
+    Needless {
+        /// Why: words for people.
+        reason: String,
+    },
     /// Given up.
     Failed {
         /// Why.
@@ -47,8 +60,7 @@ impl OrderService {
         attempt: Attempt,
     ) -> Result<(), OrderError> {
         let order = order.clone();
-        self.carry_through(move |inner| async move { inner.record_attempt(order, delivery, claim, attempt).await })
-            .await
+        self.carry_through(move |inner| inner.record_attempt(order, delivery, claim, attempt)).await
     }
 
     /// Records what the carrier tells of a text later on. A text that it could not deliver is shown as failed; a report
@@ -100,13 +112,20 @@ impl From<OrderError> for Unchanged {
 
 impl Inner {
     async fn record_attempt(
-        &self,
+        self: Arc<Self>,
         id: OrderId,
         delivery_id: u32,
         claim: Option<Timestamp>,
         attempt: Attempt,
     ) -> Result<(), OrderError> {
         let now = self.clock.now();
+        let is_ticket = |record: &Record| {
+            find(record, delivery_id).is_some_and(|delivery| delivery.kind == DeliveryKind::PosTicket)
+        };
+        // Its outcome is one of the order's own.
+        if self.store.by_id(&id).await?.is_some_and(|record| is_ticket(&record)) {
+            return self.record_ticket(id, delivery_id, claim, attempt).await;
+        }
         let learn = move |record: &Record, _: &Facts| {
             let mut changed = change_delivery(record, delivery_id, |delivery| {
                 attempted(delivery, claim, &attempt, now);
@@ -155,13 +174,22 @@ impl Inner {
     async fn retry_delivery(&self, id: OrderId, delivery_id: u32, origin: Origin) -> Result<(), OrderError> {
         let now = self.clock.now();
         let again = move |record: &Record, _: &Facts| {
-            if find(record, delivery_id).is_some_and(|delivery| delivery.state == DeliveryState::Owed) {
+            let known = find(record, delivery_id).ok_or(OrderError::NoSuchDelivery)?;
+            if known.state == DeliveryState::Owed {
                 return Err(Unchanged::Needless);
+            }
+            let is_ticket = known.kind == DeliveryKind::PosTicket;
+            if is_ticket && !tickets::is_wanted(record, known) {
+                return Err(OrderError::NoSuchDelivery.into());
             }
             let mut changed = change_delivery(record, delivery_id, |delivery| {
                 let was_given_up = delivery.state == DeliveryState::Failed;
                 delivery.state = DeliveryState::Owed;
-                delivery.attempts = 0;
+                delivery.refusals = 0;
+                if !is_ticket {
+                    // How a ticket was tried tells whether it has to be asked for first.
+                    delivery.attempts = 0;
+                }
                 delivery.not_before = now;
                 delivery.claimed_until = None;
                 // The carrier's name for it stays until it has another: late reports on the old message are known by it.
@@ -236,7 +264,7 @@ fn attempted(delivery: &mut Delivery, claim: Option<Timestamp>, attempt: &Attemp
             }
             reason
         }
-        Attempt::Failed { reason } => {
+        Attempt::Refused { reason, .. } | Attempt::Needless { reason } | Attempt::Failed { reason } => {
             if is_open {
                 delivery.state = DeliveryState::Failed;
                 delivery.reason = Some(reason.clone());
@@ -277,7 +305,7 @@ fn tell_with(record: &mut Record, written: u32, now: Timestamp) {
     }
 }
 
-fn tried(delivery: &mut Delivery, outcome: &str, now: Timestamp) {
+pub(in crate::order_service) fn tried(delivery: &mut Delivery, outcome: &str, now: Timestamp) {
     if delivery.tries.len() >= MOST_TRIES_KEPT {
         delivery.tries.remove(0);
     }

@@ -211,17 +211,17 @@ async fn a_lane_is_woken_for_what_is_newly_owed_and_for_nothing_else() {
     let shop = Shop::open_with_all().await;
     let woken = || Lane::ALL.map(|lane| shop.orders.newly_owed(lane).now_or_never().is_some());
     let order = shop.place(new(vec![taro(1)])).await;
-    assert_eq!(woken(), [true; 3]);
-    assert_eq!(woken(), [false; 3], "once");
+    assert_eq!(woken(), [true, true, true, false], "nobody asks a point of sale");
+    assert_eq!(woken(), [false; 4], "once");
     assert_eq!(shop.take_on(Lane::Texts).await, [1]);
     shop.learn(&order, 1, Attempt::Retry { at: shop.orders.now(), reason: "busy".to_owned() }).await;
     assert_eq!(shop.take_on(Lane::Texts).await, [1]);
     shop.learn(&order, 1, given_up()).await;
-    assert_eq!(woken(), [false; 3], "by what its own worker does");
+    assert_eq!(woken(), [false; 4], "by what its own worker does");
     shop.orders.retry_delivery(&order.order_id, 1, origin("staff")).await.expect("owed again");
-    assert_eq!(woken(), [true, false, false]);
+    assert_eq!(woken(), [true, false, false, false]);
     shop.set(&order, OrderStatus::Preparing).await.expect("started");
-    assert_eq!(woken(), [false, false, true], "the row was owed already");
+    assert_eq!(woken(), [false, false, true, false], "the row was owed already");
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Currency, Field, Kind, Limits, Menu, MenuOption, Piece, Requires, Rule, Sentences};
+use super::{Currency, Field, Kind, Limits, Menu, MenuOption, PhotoName, Piece, Requires, Rule, Sentences};
 use crate::ordering::matching::Matcher;
 use crate::ordering::money::Money;
 use crate::ordering::order::Item;
@@ -135,6 +135,7 @@ struct OptionTable {
     aliases: Vec<String>,
     #[serde(default)]
     plurals: Vec<String>,
+    photo: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -369,7 +370,8 @@ impl Source<'_> {
                 None => Money::ZERO,
             };
             let aliases = table.aliases.iter().chain(&table.plurals).cloned().collect();
-            options.push(MenuOption { name, price, aliases });
+            let photo = table.photo.as_ref().map(|photo| self.photo(photo)).transpose()?;
+            options.push(MenuOption { name, price, aliases, photo });
         }
         Ok(options)
     }
@@ -460,6 +462,18 @@ impl Source<'_> {
             Some(sentence) => self.sentence(sentence),
             None => Ok(format!("Once more, your order number is {NUMBER}.")),
         }
+    }
+
+    /// A picture's file. Whether it is there is seen by whoever has the folder.
+    fn photo(&self, name: &Spanned<String>) -> Result<PhotoName, MenuError> {
+        PhotoName::parse(name.as_ref()).ok_or_else(|| {
+            let wrong = name.as_ref();
+            let message = format!(
+                "\"{wrong}\" cannot be a picture's name; expected letters, digits, \"_\", \"-\" and \".\", with jpg, png, webp \
+                 or avif at the end"
+            );
+            self.wrong(name, message)
+        })
     }
 
     /// A name or sentence: something visible on one line.

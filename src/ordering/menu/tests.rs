@@ -226,6 +226,8 @@ fn a_bad_file_is_told_by_its_line() {
         ("list = \"toppings\"", "list = \"flavors\"", "is there already"),
         ("name = \"taro milk tea\"", "name = \" \"", "some text"),
         ("name = \"egg pudding\"", "name = \"Bobas\"", "share a name"),
+        ("name = \"egg pudding\"", "name = \"egg pudding\", photo = \"../pudding.jpg\"", "cannot be a picture's name"),
+        ("name = \"egg pudding\"", "name = \"egg pudding\", photo = \"pudding.svg\"", "jpg, png, webp or avif"),
         ("\"custard pudding\"", "\"tapioca\"", "share a name"),
         ("\"custard pudding\"", "\"no toppings\"", "none is wanted"),
         ("none = [\"no toppings\"", "none = [\"\"", "at least one way"),

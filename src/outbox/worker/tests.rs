@@ -18,12 +18,6 @@ async fn place(shop: &Shop) -> Order {
     order
 }
 
-impl Worker {
-    async fn finish(&mut self) {
-        while self.tasks.join_next().await.is_some() {}
-    }
-}
-
 impl Shop {
     fn of_lane(&self, order: &Order, lane: Lane) -> Vec<Delivery> {
         self.stored(order).deliveries.into_iter().filter(|delivery| delivery.kind.lane() == lane).collect()

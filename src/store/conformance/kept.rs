@@ -387,17 +387,15 @@ fn items() -> impl Strategy<Value = Item> {
 }
 
 fn deliveries() -> impl Strategy<Value = Delivery> {
-    let kinds = vec![
-        DeliveryKind::TextReceived,
-        DeliveryKind::TextReady,
-        DeliveryKind::TextCancelled,
-        DeliveryKind::SheetRow,
-        DeliveryKind::Webhook,
-    ];
     let states = vec![DeliveryState::Owed, DeliveryState::Sent, DeliveryState::Failed, DeliveryState::Skipped];
     let tries = vec((instants(), words()).prop_map(|(at, outcome)| Tried { at, outcome }), 0..3);
-    let what = (prop::sample::select(kinds), prop::sample::select(states), option::of(0_u32..9999), words());
-    let when = (instants(), instants(), option::of(instants()), any::<u32>());
+    let what = (
+        prop::sample::select(DeliveryKind::ALL.to_vec()),
+        prop::sample::select(states),
+        option::of(0_u32..9999),
+        words(),
+    );
+    let when = (instants(), instants(), option::of(instants()), any::<(u32, u32, u32)>());
     let told = (option::of(words()), option::of(words()), option::of(words()), option::of(words()));
     (what, when, told, tries).prop_map(|((kind, state, to, body), when, told, tries)| Delivery {
         id: 0,
@@ -408,7 +406,9 @@ fn deliveries() -> impl Strategy<Value = Delivery> {
         owed_at: when.0,
         not_before: when.1,
         claimed_until: when.2,
-        attempts: when.3,
+        attempts: when.3.0,
+        refusals: when.3.1,
+        certain: when.3.2,
         tries,
         reason: told.0,
         provider_id: told.1,
@@ -452,6 +452,7 @@ fn anything() -> impl Strategy<Value = Record> {
         vec(deliveries(), 0..4),
         vec(audits(), 0..3),
         (btree_set(0_usize..12, 0..4), option::of(instants())).prop_map(|(made, rushed_at)| Marks { made, rushed_at }),
+        any::<bool>(),
     );
     (customer, order, times, rest).prop_map(|(customer, order, times, rest)| {
         let draft = Draft { at: times.0, ready_at: times.2, ..Draft::default() };
@@ -465,7 +466,7 @@ fn anything() -> impl Strategy<Value = Record> {
         into.updated_at = times.1;
         (record.fingerprint, record.fingerprint_at, record.answers) = (rest.0, rest.1, rest.2);
         (record.deliveries, record.audit, record.erased_at) = (rest.3, rest.4, times.3);
-        record.marks = rest.5;
+        (record.marks, record.held_when_refused) = (rest.5, rest.6);
         record
     })
 }

@@ -64,7 +64,8 @@ pub(in crate::store) async fn a_pile_in_one_lane_hides_nothing_in_another(place:
         Draft { at: at(seconds), deliveries: vec![row(1)], ..Draft::default() }.insert(&store).await;
     }
     let later = Delivery { not_before: at(9), ..row(3) };
-    let deliveries = vec![row(1), text(2, &phone(1), at(-1)), later];
+    let ticket = Delivery { kind: DeliveryKind::PosTicket, to: None, ..text(4, &phone(1), at(-2)) };
+    let deliveries = vec![row(1), text(2, &phone(1), at(-1)), later, ticket];
     let last = Draft { deliveries, ..Draft::default() }.insert(&store).await;
     let owed = async |lane, most| store.owed(lane, at(0), most).await.expect("what is owed");
     let texts = owed(Lane::Texts, 1).await;
@@ -73,6 +74,8 @@ pub(in crate::store) async fn a_pile_in_one_lane_hides_nothing_in_another(place:
     assert_eq!(owed(Lane::Sheet, 100).await.due.len(), 21);
     assert_eq!(owed(Lane::Sheet, 100).await.next, Some(at(9)));
     assert!(owed(Lane::Webhook, 100).await.due.is_empty());
+    let tickets = owed(Lane::Pos, 1).await;
+    assert_eq!((tickets.due[0].1.id, tickets.due.len(), tickets.next), (4, 1, None));
 }
 
 pub(in crate::store) async fn deliveries_given_up_are_found(place: &dyn Harness) {

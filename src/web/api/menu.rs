@@ -3,6 +3,7 @@
 use crate::ordering::hours::{Interval, Week};
 use crate::ordering::menu::{Field, Kind, Menu, MenuOption, Rule};
 use crate::shop::{Shop, Stock};
+use crate::web::photos;
 use jiff::Timestamp;
 use jiff::civil::Weekday;
 use serde_json::{Map, Value, json};
@@ -19,7 +20,7 @@ pub(super) const WEEKDAYS: [(&str, Weekday); 7] = [
 ];
 
 /// The menu as it can be had at this moment.
-pub(super) fn as_data(shop: &Shop, now: Timestamp) -> Value {
+pub(in crate::web) fn as_data(shop: &Shop, now: Timestamp) -> Value {
     let (menu, stock) = (shop.menu(), shop.stock());
     let (requires, limits) = (menu.requires(), menu.limits());
     json!({
@@ -61,7 +62,13 @@ fn field(field: &Field, stock: &Stock) -> Value {
         Kind::One { default } => field.options.get(*default).map(|option| option.name.as_str()).into(),
         Kind::Many { .. } => json!([]),
     };
-    let option = |option: &MenuOption| json!({"name": option.name, "price": option.price, "sold_out": !stock.has(field, option)});
+    let option = |option: &MenuOption| {
+        let mut data = json!({"name": option.name, "price": option.price, "sold_out": !stock.has(field, option)});
+        if let Some(photo) = &option.photo {
+            data["photo"] = photos::path(photo.as_str()).into();
+        }
+        data
+    };
     let options: Vec<Value> = field.options.iter().map(option).collect();
     json!({"name": field.name, "label": field.spoken_name(), "kind": kind, "default": default, "options": options})
 }

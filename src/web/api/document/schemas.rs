@@ -5,6 +5,7 @@ mod calls;
 mod console;
 mod deliveries;
 mod shop;
+mod tables;
 mod voicemails;
 
 use crate::ordering::menu::{Field, Kind, Menu};
@@ -103,7 +104,8 @@ pub(super) fn all(menu: &Menu, shop_id: &str) -> Value {
         "Problem": problem(),
     });
     schemas.as_object_mut().into_iter().for_each(|schemas| {
-        let rooms = [shop::all(menu), deliveries::all(), console::all(menu), calls::all(), voicemails::all()];
+        let rooms =
+            [shop::all(menu), deliveries::all(), console::all(menu), calls::all(), tables::all(), voicemails::all()];
         schemas.extend(rooms.into_iter().flatten());
     });
     schemas
@@ -151,8 +153,12 @@ fn order(menu: &Menu) -> Value {
 
 fn board() -> Value {
     let column = |description: &str, entry: Value| json!({"description": description, "type": "array", "items": entry});
-    let entry = |properties: Value| optional(object("One order.", properties), &["name"]);
-    let numbered = entry(json!({"order_number": order_number(), "name": {"type": "string"}}));
+    let entry = |properties: Value| optional(object("One order.", properties), &["name", "table"]);
+    let numbered = entry(json!({
+        "order_number": order_number(),
+        "name": {"type": "string"},
+        "table": {"description": "The table that ordered it, where it is at one.", "type": "string"},
+    }));
     object(
         "What the screen in the shop shows.",
         json!({

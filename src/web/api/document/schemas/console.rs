@@ -34,6 +34,7 @@ pub(super) fn all(menu: &Menu) -> Map<String, Value> {
                 "made": made,
                 "rushed_at": instant_or_none("Since when it is to be made before all others."),
                 "undo_until": instant_or_none("Until when its last change of status can be undone."),
+                "ticket": ticket(),
                 "texts": texts(),
             }),
         ),
@@ -90,6 +91,23 @@ fn settings() -> Value {
             "signed_in": {"description": "Whether there is anything to sign out of.", "type": "boolean"},
         }),
     )
+}
+
+fn ticket() -> Value {
+    let mut ticket = object(
+        "Where an order stands with the point of sale; null: nobody is waited for, and nothing is to be done there.",
+        json!({
+            "state": {
+                "description": "refused: it is not put to it any more by itself; taken: it is cancelled here, and the point of sale has it.",
+                "enum": ["waiting", "refused", "taken"],
+            },
+            "since": instant_or_none("Since when it waits."),
+            "reason": {"description": "Why it has not been taken; null: nobody knows.", "type": ["string", "null"]},
+            "reference": {"description": "The point of sale's own name for what it has taken.", "type": ["string", "null"]},
+        }),
+    );
+    ticket["type"] = json!(["object", "null"]);
+    ticket
 }
 
 fn texts() -> Value {

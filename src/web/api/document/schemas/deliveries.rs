@@ -5,8 +5,18 @@ use crate::order_service::{DeliveryKind, DeliveryState};
 use serde_json::{Map, Value, json};
 
 /// What is not there when there is nothing to say.
-const UNLESS_EMPTY: [&str; 8] =
-    ["to", "body", "claimed_until", "tries", "reason", "provider_id", "carrier_status", "correlation_id"];
+const UNLESS_EMPTY: [&str; 10] = [
+    "to",
+    "body",
+    "claimed_until",
+    "refusals",
+    "certain",
+    "tries",
+    "reason",
+    "provider_id",
+    "carrier_status",
+    "correlation_id",
+];
 
 /// These schemas, by name.
 pub(super) fn all() -> Map<String, Value> {
@@ -56,9 +66,9 @@ fn change() -> Value {
         "One change of an order.",
         json!({
             "at": instant("When."),
-            "by": {"description": "Who: phone, staff, api or system.", "type": "string"},
+            "by": {"description": "Who: phone, web, staff, api, pos or system.", "type": "string"},
             "what": {
-                "description": "created, amended, patched, undone, erased, delivery_retried, or the status it was moved to.",
+                "description": "created, amended, sent_again, patched, undone, erased, delivery_retried, or the status it was moved to.",
                 "type": "string",
             },
             "version": {"description": "The order's after it.", "type": "integer", "minimum": 1},
@@ -76,7 +86,7 @@ fn delivery() -> Value {
             "kind": kind(),
             "to": {"description": "To whom a text goes, in E.164.", "type": "string", "pattern": PHONE_WRITTEN},
             "body": {
-                "description": "The text, or the notice's JSON as text; a row tells the order as it is when it is written.",
+                "description": "The text, or the notice's or the ticket's JSON as text; a row tells the order as it is when it is written.",
                 "type": "string",
             },
             "state": {
@@ -87,6 +97,16 @@ fn delivery() -> Value {
             "not_before": instant("It is not tried before."),
             "claimed_until": instant("It is being tried; whoever does so has it until then."),
             "attempts": attempts(),
+            "refusals": {
+                "description": "Of a ticket: how many attempts ended with the point of sale certainly not having it.",
+                "type": "integer",
+                "minimum": 0,
+            },
+            "certain": {
+                "description": "Of a ticket: the attempt up to which it is certain that the point of sale does not have it.",
+                "type": "integer",
+                "minimum": 0,
+            },
             "tries": tries(),
             "reason": {"description": "Why it was skipped, or what went wrong last.", "type": "string"},
             "provider_id": {"description": "The carrier's name for it.", "type": "string"},
@@ -101,16 +121,9 @@ fn id() -> Value {
 }
 
 fn kind() -> Value {
-    let kinds = [
-        DeliveryKind::TextReceived,
-        DeliveryKind::TextReady,
-        DeliveryKind::TextCancelled,
-        DeliveryKind::SheetRow,
-        DeliveryKind::Webhook,
-    ];
     json!({
-        "description": "A text to the customer, the order's row in the spreadsheet, or a notice to the webhook.",
-        "enum": kinds,
+        "description": "A text to the customer, the order's row in the spreadsheet, a notice to the webhook, or a ticket for the point of sale.",
+        "enum": DeliveryKind::ALL,
     })
 }
 
@@ -154,6 +167,8 @@ mod tests {
             to: Some(PhoneNumber::parse("+15551234567", Region::US).expect("a number")),
             body: "It is ready.".to_owned(),
             claimed_until: Some(now),
+            refusals: 1,
+            certain: 1,
             tries: vec![Tried { at: now, outcome: "sent".to_owned() }],
             reason: words(),
             provider_id: words(),

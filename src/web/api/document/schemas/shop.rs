@@ -156,14 +156,13 @@ fn hours() -> Value {
 }
 
 fn menu_field() -> Value {
-    let option = object(
-        "One thing to choose.",
-        json!({
-            "name": {"type": "string"},
-            "price": {"$ref": "#/components/schemas/Money", "description": "What it adds to the drink's."},
-            "sold_out": {"description": "Also when what it needs is sold out.", "type": "boolean"},
-        }),
-    );
+    let properties = json!({
+        "name": {"type": "string"},
+        "price": {"$ref": "#/components/schemas/Money", "description": "What it adds to the drink's."},
+        "sold_out": {"description": "Also when what it needs is sold out.", "type": "boolean"},
+        "photo": {"description": "The path of a picture of it, where there is one.", "type": "string"},
+    });
+    let option = optional(object("One thing to choose.", properties), &["photo"]);
     object(
         "One thing to decide about a drink.",
         json!({

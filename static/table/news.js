@@ -1,0 +1,40 @@
+// What is said to the guest: short notices that come and go, and the same for screen readers.
+//
+// Everything here lives in the layer, which stays above and inside of whatever dialog is open.
+
+import { icon } from "../icons.js";
+import { byId, element } from "../page.js";
+import { words } from "./words.js";
+
+const SHOWN_MS = 4000;
+const AT_MOST = 1;
+
+/** Shows a sentence for a while. `kind` is `news`, `good` or `problem`; a problem stays until it is dismissed. */
+export function tell(sentence, kind) {
+  const isProblem = kind === "problem";
+  const notices = byId(isProblem ? "problems" : "notices");
+  if (Array.from(notices.children).some((notice) => notice.dataset.says === sentence)) {
+    return;
+  }
+  const notice = element("div", `notice ${kind}`, element("span", "", sentence));
+  notice.dataset.says = sentence;
+  if (isProblem) {
+    const shut = element("button", "icon-button", icon("close"));
+    shut.type = "button";
+    shut.setAttribute("aria-label", words.dismiss);
+    shut.addEventListener("click", () => notice.remove());
+    notice.append(shut);
+    setTimeout(() => notice.remove(), SHOWN_MS * 4);
+  } else {
+    setTimeout(() => notice.remove(), SHOWN_MS);
+  }
+  notices.append(notice);
+  while (notices.children.length > AT_MOST) {
+    notices.firstElementChild.remove();
+  }
+}
+
+/** Takes problems away: what they were about has been settled. */
+export function settleProblems() {
+  byId("problems").replaceChildren();
+}
