@@ -45,6 +45,26 @@ fn is_not_owed(delivery: &Value) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_gives_a_number_is_texted_there() {
+    let mut api = TwilioApi::start([accepted("SM1"), accepted("SM2")]).await;
+    let base = api.base();
+    let shop = TestShop::open_with([], &texting(&base)).await;
+    let token = shop.table("Table 7").await;
+    let mut ada = shop.guest(&token, "Ada").await;
+    ada.add(1).await;
+    let cart = ada.cart(&shop).await;
+    let order = |phone: &str| json!({"revision": cart["revision"], "total": cart["total"], "phone": phone});
+    ada.ask("place_order", order("+44 7400 123456")).await;
+    assert_eq!(ada.refusal().await["code"], "BAD_PHONE", "a country that is not texted");
+    ada.ask("place_order", order("(555) 123-4567")).await;
+    let confirmed = ada.hear("order_confirmed").await;
+    let number = confirmed["order_number"].as_str().expect("a number");
+    assert_eq!(api.request().await, received(number));
+    shop.post(&format!("/api/orders/{number}/done")).await;
+    assert_eq!(api.request().await, ready(number));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_customer_is_texted_when_the_order_is_received_and_when_it_is_ready() {
     let mut api = TwilioApi::start([accepted("SM1"), accepted("SM2")]).await;
     let base = api.base();
