@@ -5,6 +5,7 @@
 
 mod changes;
 mod deliveries;
+mod load;
 mod marks;
 mod people;
 mod placing;
@@ -18,6 +19,7 @@ pub use crate::store::{
 };
 pub use changes::{entered, undo_until};
 pub use deliveries::{Attempt, CLAIM, CarrierReport, CarrierStatus, Claimed, Owes};
+pub use load::Load;
 pub use marks::{Mark, marks};
 pub use people::Erased;
 pub use texts::{TextPolicy, TextState, text_state};

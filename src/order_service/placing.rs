@@ -255,6 +255,17 @@ impl Inner {
             inner.owe_addition(&mut changed, &items, notes.as_deref(), &origin, now);
             Ok(changed)
         };
+        self.changed_once(id, now, amend, "was amended").await
+    }
+
+    /// Changes an order for a request with a key. The same request again finds the order as it now is.
+    pub(super) async fn changed_once(
+        &self,
+        id: OrderId,
+        now: Timestamp,
+        amend: impl Fn(&Record, &Facts) -> Result<Record, Refusal> + Send + Sync + 'static,
+        what: &str,
+    ) -> Result<Order, OrderError> {
         let record = match self.amend(id.clone(), now, amend, Some(Event::OrderUpdated)).await {
             Ok(record) => record,
             Err(Refusal::Answered(_)) => {
@@ -267,7 +278,7 @@ impl Inner {
             event = "order_updated",
             order.number = %record.order.order_number,
             order.version = record.order.version,
-            "order {} was amended",
+            "order {} {what}",
             record.order.order_number,
         );
         Ok(record.order.clone())

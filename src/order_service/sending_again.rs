@@ -1,14 +1,12 @@
 //! How an order that the point of sale refused is put to it once more, with whatever it holds now.
 
 use super::changes::{AHEAD, touch};
-use super::placing::{Refusal, answer, not_answered};
+use super::placing::{answer, not_answered};
 use super::{Inner, OrderError, Query, SendAgain, TicketState, ticket_state, tickets};
-use crate::events::Event;
 use crate::ordering::order::{self, Order, OrderId};
 use crate::ordering::phone_number::PhoneNumber;
 use crate::ordering::status::OrderStatus;
 use crate::store::{DeliveryKind, Facts, Record};
-use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -23,7 +21,7 @@ impl Inner {
         };
         // What is due at that time is counted beforehand as well, and without this order.
         let due = match again.pickup_at {
-            Some(_) => self.due_beside(&id).await?,
+            Some(_) => self.load(Some(&id)).await?.due,
             None => BTreeMap::new(),
         };
         let inner = Arc::clone(&self);
@@ -74,22 +72,7 @@ impl Inner {
             }
             Ok(changed)
         };
-        let record = match self.amend(id.clone(), now, amend, Some(Event::OrderUpdated)).await {
-            Ok(record) => record,
-            Err(Refusal::Answered(_)) => {
-                let record = self.store.by_id(&id).await?;
-                return record.map(|record| record.order.clone()).ok_or(OrderError::NotFound);
-            }
-            Err(Refusal::Error(error)) => return Err(error),
-        };
-        tracing::info!(
-            event = "order_updated",
-            order.number = %record.order.order_number,
-            order.version = record.order.version,
-            "order {} goes to the point of sale once more",
-            record.order.order_number,
-        );
-        Ok(record.order.clone())
+        self.changed_once(id, now, amend, "goes to the point of sale once more").await
     }
 
     /// Drinks in the number's active orders but this one.
@@ -106,18 +89,6 @@ impl Inner {
                 None => return Ok(drinks),
             }
         }
-    }
-
-    /// Drinks of active orders but this one, by the start of the slot that they are due in.
-    async fn due_beside(&self, but: &OrderId) -> Result<BTreeMap<Timestamp, u32>, OrderError> {
-        let mut due = BTreeMap::new();
-        for record in self.store.open().await? {
-            let order = &record.order;
-            if let Some(at) = order.due_at().filter(|_| order.status.is_active() && order.order_id != *but) {
-                *due.entry(self.shop.slot_of(at).unwrap_or(at)).or_insert(0_u32) += order.drinks();
-            }
-        }
-        Ok(due)
     }
 }
 

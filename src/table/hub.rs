@@ -580,8 +580,8 @@ impl Inner {
 
     /// What a member finds whose table has another token by now: the session that they are in.
     async fn seated(&self, pass: &Pass) -> Option<Doorway> {
-        let kind = self.entry(&pass.session)?.kind;
-        let table = self.book.get(self.entry(&pass.session)?.table_id.as_deref()?)?;
+        let Entry { kind, table_id, .. } = self.entry(&pass.session)?;
+        let table = self.book.get(table_id.as_deref()?)?;
         self.member_of(pass, Some(&table.table_id), |_| true).await?;
         Some(Doorway { table: Some(table.name), kind, needs_code: false, session: Some(pass.session.clone()) })
     }

@@ -166,7 +166,7 @@ fn reading_order(name: &str) -> Vec<(u64, String)> {
     let mut in_number = false;
     for c in name.chars().flat_map(char::to_lowercase) {
         let digit = c.to_digit(10);
-        if digit.is_some() != in_number || parts.is_empty() {
+        if digit.is_some() != in_number {
             in_number = digit.is_some();
             parts.push((0, String::new()));
         }

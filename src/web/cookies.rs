@@ -1,5 +1,5 @@
-//! The cookies: staff's sign-in, the device that they used, the TV's pass, and a guest's. No script can read them, and no other site's
-//! request that changes anything carries them.
+//! The cookies: staff's sign-in, the device that they used, the TV's pass, and a guest's. No script can read them, and no
+//! other site's request that changes anything carries them.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use std::time::Duration;
