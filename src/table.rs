@@ -12,7 +12,8 @@ pub mod session;
 mod tables;
 
 pub use hub::{
-    Closing, Doorway, Entrance, JoinError, Joined, Listed, Pass, PickUp, Place, Screen, Settings, Shown, Tables, Turned,
+    Closing, Doorway, Entrance, JoinError, Joined, Listed, Pass, Passes, PickUp, Place, Screen, Settings, Shown,
+    Tables, Turned,
 };
 pub use names::{LONGEST_TABLE, Name};
 pub use tables::{Table, TableError};

@@ -8,6 +8,7 @@ mod joining;
 mod kept;
 mod limits;
 mod news;
+mod passes;
 mod phones;
 mod pickup;
 mod placing;
@@ -15,6 +16,7 @@ mod screen;
 mod screens;
 
 pub use joining::Shown;
+pub use passes::{Pass, Passes};
 pub use pickup::PickUp;
 pub use screen::Screen;
 pub use screens::Closing;
@@ -36,7 +38,6 @@ use joining::Stopped;
 use limits::Limits;
 use news::Watch;
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -133,7 +134,7 @@ pub struct Entrance {
     /// Whether they want a cart of their own.
     pub private: bool,
     /// What their browser has shown: who is in already does not join twice.
-    pub pass: Option<Pass>,
+    pub passes: Passes,
     /// Whom joins are counted for; none: nobody counts.
     pub address: Option<IpAddr>,
 }
@@ -147,39 +148,6 @@ pub struct Joined {
     pub member_id: String,
     /// Whose cart it is.
     pub kind: Kind,
-}
-
-/// What a browser shows to come back: a session's id and a member's secret, which nobody else knows.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Pass {
-    session: String,
-    secret: String,
-}
-
-impl Pass {
-    /// A pass as its `Display` has written it.
-    pub fn parse(text: &str) -> Option<Self> {
-        let (session, secret) = text.split_once('.')?;
-        (secret::is_random(session) && secret::is_random(secret))
-            .then(|| Self { session: session.to_owned(), secret: secret.to_owned() })
-    }
-
-    /// The session that it is for.
-    pub fn session(&self) -> &str {
-        &self.session
-    }
-}
-
-impl fmt::Display for Pass {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.session, self.secret)
-    }
-}
-
-impl fmt::Debug for Pass {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Pass({}.…)", self.session)
-    }
 }
 
 /// Why somebody did not join.
@@ -375,25 +343,22 @@ impl Tables {
     ///
     /// # Errors
     /// [`JoinError::NoTable`].
-    pub async fn door(&self, place: &Place, pass: Option<&Pass>) -> Result<Doorway, JoinError> {
-        let table = match (self.0.found(place), pass) {
-            (Err(JoinError::NoTable), Some(pass)) if matches!(place, Place::Table(_)) => {
+    pub async fn door(&self, place: &Place, passes: &Passes) -> Result<Doorway, JoinError> {
+        let table = match self.0.found(place) {
+            Err(JoinError::NoTable) if matches!(place, Place::Table(_)) => {
                 // The table may have a new code since: who sits there reloads the page of the old one.
-                return self.0.seated(pass).await.ok_or(JoinError::NoTable);
+                return self.0.seated(passes).await.ok_or(JoinError::NoTable);
             }
-            (table, _) => table?,
+            table => table?,
         };
         let table_id = table.as_ref().map(|table| table.table_id.as_str());
-        let session = match pass {
-            Some(pass) => self.0.member_of(pass, table_id, |_| true).await.map(|_| pass.session.clone()),
-            None => None,
-        };
+        let seat = self.0.member_of(passes, table_id, |_| true).await;
         let shared = table_id.and_then(|id| self.0.live().shared_at(id).cloned());
         Ok(Doorway {
             kind: if table.is_some() { Kind::Table } else { Kind::Ahead },
             needs_code: shared.is_some_and(|shared| self.0.orders.now() >= shared.open_until),
             table: table.map(|table| table.name),
-            session,
+            session: seat.map(|(pass, _)| pass.session),
         })
     }
 
@@ -410,9 +375,7 @@ impl Tables {
             (Some(_), false) => Kind::Table,
         };
         let table_id = table.as_ref().map(|table| table.table_id.as_str());
-        if let Some(pass) = entrance.pass
-            && let Some(member_id) = inner.member_of(&pass, table_id, |entry| entry.kind == kind).await
-        {
+        if let Some((pass, member_id)) = inner.member_of(&entrance.passes, table_id, |entry| entry.kind == kind).await {
             return Ok(Joined { pass, member_id, kind });
         }
         if let Some(address) = entrance.address {
@@ -438,8 +401,8 @@ impl Tables {
     ///
     /// # Errors
     /// [`Turned`].
-    pub async fn cart(&self, session: &str, pass: Option<&Pass>) -> Result<Snapshot, Turned> {
-        let (entry, secret_hash) = self.0.returning(session, pass)?;
+    pub async fn cart(&self, session: &str, passes: &Passes) -> Result<Snapshot, Turned> {
+        let (entry, secret_hash) = self.0.returning(session, passes)?;
         ask(&entry.handle, |reply| Command::Look(secret_hash, reply))
             .await
             .ok_or_else(|| self.0.silent())?
@@ -451,8 +414,8 @@ impl Tables {
     ///
     /// # Errors
     /// [`Turned`].
-    pub async fn connect(&self, session: &str, pass: Option<&Pass>, address: Option<IpAddr>) -> Result<Screen, Turned> {
-        let (entry, secret_hash) = self.0.returning(session, pass)?;
+    pub async fn connect(&self, session: &str, passes: &Passes, address: Option<IpAddr>) -> Result<Screen, Turned> {
+        let (entry, secret_hash) = self.0.returning(session, passes)?;
         let connected = ask(&entry.handle, |reply| Command::Connect(secret_hash, reply)).await;
         let connected = connected.ok_or_else(|| self.0.silent())?;
         let (id, member, queue) = connected.ok_or(Turned::NotMember)?;
@@ -571,19 +534,24 @@ impl Inner {
         Notice { stock: self.shop.stock_in(&state), closed: self.shop.ordering_closed_in(&state, now) }
     }
 
-    /// The session that a pass is for, and what is kept of its secret.
-    fn returning(&self, session: &str, pass: Option<&Pass>) -> Result<(Entry, String), Turned> {
-        let pass = pass.filter(|pass| pass.session == session).ok_or(Turned::NotMember)?;
+    /// The session, and what is kept of the secret of the pass for it.
+    fn returning(&self, session: &str, passes: &Passes) -> Result<(Entry, String), Turned> {
+        let pass = passes.of(session).ok_or(Turned::NotMember)?;
         let entry = self.entry(session).ok_or(Turned::Over)?;
         Ok((entry, secret::hash(&pass.secret)))
     }
 
     /// What a member finds whose table has another token by now: the session that they are in.
-    async fn seated(&self, pass: &Pass) -> Option<Doorway> {
-        let Entry { kind, table_id, .. } = self.entry(&pass.session)?;
-        let table = self.book.get(table_id.as_deref()?)?;
-        self.member_of(pass, Some(&table.table_id), |_| true).await?;
-        Some(Doorway { table: Some(table.name), kind, needs_code: false, session: Some(pass.session.clone()) })
+    async fn seated(&self, passes: &Passes) -> Option<Doorway> {
+        for pass in passes.iter() {
+            let Some(Entry { kind, table_id: Some(table_id), .. }) = self.entry(&pass.session) else { continue };
+            let Some(table) = self.book.get(&table_id) else { continue };
+            if self.has_joined(pass).await.is_some() {
+                let (table, session) = (Some(table.name), Some(pass.session.clone()));
+                return Some(Doorway { table, kind, needs_code: false, session });
+            }
+        }
+        None
     }
 
     /// Why a session does not answer.
@@ -591,17 +559,27 @@ impl Inner {
         if self.stop.is_cancelled() { Turned::GoingAway } else { Turned::Over }
     }
 
-    /// The member whose pass it is, in a session at that table that `is_meant`.
+    /// The latest of these passes for a session at that table that `is_meant`, and the member whose it is.
     async fn member_of(
         &self,
-        pass: &Pass,
+        passes: &Passes,
         table_id: Option<&str>,
         is_meant: impl Fn(&Entry) -> bool,
-    ) -> Option<String> {
-        let entry = self.entry(&pass.session)?;
-        if entry.table_id.as_deref() != table_id || !is_meant(&entry) {
-            return None;
+    ) -> Option<(Pass, String)> {
+        for pass in passes.iter() {
+            let entry = self.entry(&pass.session);
+            if entry.is_some_and(|entry| entry.table_id.as_deref() == table_id && is_meant(&entry))
+                && let Some(member_id) = self.has_joined(pass).await
+            {
+                return Some((pass.clone(), member_id));
+            }
         }
+        None
+    }
+
+    /// The member whose pass it is.
+    async fn has_joined(&self, pass: &Pass) -> Option<String> {
+        let entry = self.entry(&pass.session)?;
         ask(&entry.handle, |reply| Command::Who(secret::hash(&pass.secret), reply)).await?
     }
 

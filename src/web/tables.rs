@@ -1,6 +1,6 @@
 //! Tables over HTTP: the guests' page with what it asks for, their live socket, and what staff do about tables.
 //!
-//! A guest is known by a cookie that holds a [`Pass`]; what a pass lets them do is the room `table`'s to say.
+//! A guest is known by a cookie that holds their [`Passes`]; what a pass lets them do is the room `table`'s to say.
 
 mod guests;
 mod qr;
@@ -12,7 +12,7 @@ use super::cookies::{Cookie, Cookies};
 use super::error::{ErrorCode, WebError};
 use super::staff::StaffDoor;
 use crate::shop::Shop;
-use crate::table::{JoinError, Pass, TableError, Tables, Turned};
+use crate::table::{JoinError, Passes, TableError, Tables, Turned};
 use axum::Router;
 use axum::http::HeaderMap;
 use std::sync::Arc;
@@ -46,9 +46,9 @@ pub fn described(desk: Arc<Desk>, door: &StaffDoor) -> OpenApiRouter {
 }
 
 impl Desk {
-    /// What a browser has shown. It is given one at a time.
-    fn pass(&self, headers: &HeaderMap) -> Option<Pass> {
-        self.cookies.sent(headers, Cookie::Guest).find_map(Pass::parse)
+    /// What a browser has shown.
+    fn passes(&self, headers: &HeaderMap) -> Passes {
+        self.cookies.sent(headers, Cookie::Guest).next().map(Passes::parse).unwrap_or_default()
     }
 }
 

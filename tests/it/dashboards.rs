@@ -179,8 +179,8 @@ async fn a_screen_whose_place_is_unknown_is_told_to_start_afresh() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_quiet_feed_says_that_it_lives() {
     let shop = TestShop::open([]).await;
-    let mut feed = Feed::open(&shop.url("/orders/events"), None).await;
     let opened = Instant::now();
+    let mut feed = Feed::open(&shop.url("/orders/events"), None).await;
     let block = feed.next().await.expect("the feed goes on");
     let waited = opened.elapsed();
     assert_eq!(block.json(), json!({"type": "ping"}));

@@ -198,6 +198,35 @@ async fn late_guests_need_the_code_and_wrong_ones_lock_it() {
     assert_eq!((&private.first["kind"], &private.first["join"]), (&json!("private"), &Value::Null));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_with_a_cart_of_their_own_is_still_at_the_table() {
+    let shop = open(NO_POS).await;
+    let token = shop.table("Table 7").await;
+    let (_bob, mut ada) = (shop.guest(&token, "Bob").await, shop.guest(&token, "Ada").await);
+    ada.add(1).await;
+    let join = async |cookie: &str, is_private: bool| {
+        let body = json!({"token": token, "name": "Ada", "private": is_private}).to_string();
+        let request = client().post(shop.url("/api/tables/join")).header(COOKIE, cookie);
+        Answer::to(request.header("Content-Type", "application/json").body(body)).await
+    };
+    let own = join(&ada.cookie, true).await;
+    assert_eq!((own.status.as_u16(), &own.json()["kind"]), (201, &json!("private")));
+    let cart = async |cookie: &str, session: &Value| {
+        let path = format!("/api/tables/{}/cart", session.as_str().expect("an id"));
+        Answer::to(client().get(shop.url(&path)).header(COOKIE, cookie)).await.json()
+    };
+    let both = own.cookie();
+    assert_eq!(cart(&both, &own.json()["session"]).await["items"], json!([]));
+    assert_eq!(cart(&both, &json!(ada.session)).await["count"], 1, "the first cart is hers still");
+
+    // Who goes back is who they were, and finds the door to that cart.
+    let again = join(&both, false).await;
+    assert_eq!((&again.json()["session"], &again.json()["member_id"]), (&json!(ada.session), &json!("m2")));
+    let door = client().get(shop.url(&format!("/api/tables/door?token={token}"))).header(COOKIE, again.cookie());
+    assert_eq!(Answer::to(door).await.json()["session"], ada.session);
+    assert_eq!(join(&again.cookie(), true).await.json()["session"], own.json()["session"]);
+}
+
 /// The same shop, its sessions having begun so many minutes earlier.
 async fn late(shop: TestShop, minutes: i64) -> TestShop {
     let stopped = shop.stop().await;

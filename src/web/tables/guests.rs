@@ -74,7 +74,7 @@ async fn door(
     let Query(AtDoor { token, ahead }) = asked.map_err(|_| WebError::validation(WHERE))?;
     let is_ahead = ahead.is_some_and(|ahead| matches!(ahead.as_str(), "1" | "true"));
     let place = place(token, is_ahead)?;
-    let found = desk.tables.door(&place, desk.pass(&headers).as_ref()).await?;
+    let found = desk.tables.door(&place, &desk.passes(&headers)).await?;
     let (menu, phones) = (desk.shop.menu(), &desk.tables.settings().phones);
     Ok(Json(json!({
         "shop": menu.name(),
@@ -120,17 +120,18 @@ async fn join(
         WebError::validation(format!("name has to be one line of at most {LONGEST_NAME} characters"))
             .with("field", "name")
     })?;
+    let passes = desk.passes(&headers);
     let entrance = Entrance {
         place: place(asked.token, asked.ahead)?,
         name,
         shown: Shown { code: asked.code, invite: asked.invite },
         private: asked.private,
-        pass: desk.pass(&headers),
+        passes: passes.clone(),
         address: desk.clients.counted_as(client),
     };
     let joined = desk.tables.join(entrance).await?;
-    let cookie = desk.cookies.set(Cookie::Guest, &joined.pass.to_string(), PASS_KEPT);
     let told = json!({"session": joined.pass.session(), "member_id": joined.member_id, "kind": joined.kind});
+    let cookie = desk.cookies.set(Cookie::Guest, &passes.with(joined.pass).to_string(), PASS_KEPT);
     Ok((StatusCode::CREATED, [(header::SET_COOKIE, cookie)], Json(told)).into_response())
 }
 
@@ -175,5 +176,5 @@ async fn cart(
     session: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Snapshot>, WebError> {
     let Path(session) = session.map_err(|_| WebError::new(ErrorCode::NotFound, "there is no such session"))?;
-    Ok(Json(desk.tables.cart(&session, desk.pass(&headers).as_ref()).await?))
+    Ok(Json(desk.tables.cart(&session, &desk.passes(&headers)).await?))
 }

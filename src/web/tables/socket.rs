@@ -5,7 +5,7 @@
 
 use super::Desk;
 use crate::table::protocol::LONGEST_MESSAGE;
-use crate::table::{Closing, Pass, Screen, Turned};
+use crate::table::{Closing, Passes, Screen, Turned};
 use crate::web::client::ClientAddress;
 use crate::web::error::WebError;
 use axum::Router;
@@ -46,7 +46,7 @@ async fn open(
     upgrade: WebSocketUpgrade,
 ) -> Response {
     let Ok(Path(session)) = session else { return WebError::not_found("there is no such session").into_response() };
-    let (pass, address) = (desk.pass(&headers), desk.clients.counted_as(client));
+    let (passes, address) = (desk.passes(&headers), desk.clients.counted_as(client));
     upgrade
         .read_buffer_size(BUFFER_BYTES)
         .write_buffer_size(BUFFER_BYTES)
@@ -54,7 +54,7 @@ async fn open(
         .max_frame_size(LONGEST_MESSAGE)
         .on_upgrade(move |socket| {
             let tasks = desk.tables.tasks().clone();
-            tasks.track_future(Box::pin(serve(desk, session, pass, address, socket)))
+            tasks.track_future(Box::pin(serve(desk, session, passes, address, socket)))
         })
 }
 
@@ -77,8 +77,8 @@ impl From<Closing> for End {
     }
 }
 
-async fn serve(desk: Arc<Desk>, session: String, pass: Option<Pass>, address: Option<IpAddr>, mut socket: WebSocket) {
-    let connected = desk.tables.connect(&session, pass.as_ref(), address).await;
+async fn serve(desk: Arc<Desk>, session: String, passes: Passes, address: Option<IpAddr>, mut socket: WebSocket) {
+    let connected = desk.tables.connect(&session, &passes, address).await;
     let end = match connected {
         Ok(screen) => converse(screen, &mut socket).await,
         Err(Turned::NotMember) => End::Close(NOT_A_MEMBER),

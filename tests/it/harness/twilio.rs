@@ -2,6 +2,8 @@
 
 use super::{Answer, PATIENCE, TestShop, client};
 use bobarista::twilio::signature;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use wiremock::matchers::{any, basic_auth};
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
@@ -13,6 +15,7 @@ pub(crate) const AUTH_TOKEN: &str = "a token of the tests";
 pub(crate) struct TwilioApi {
     server: MockServer,
     requests: UnboundedReceiver<(String, Vec<(String, String)>)>,
+    arrivals: Arc<Mutex<Vec<Instant>>>,
 }
 
 impl TwilioApi {
@@ -22,9 +25,10 @@ impl TwilioApi {
         let server = MockServer::start().await;
         let (heard, requests) = unbounded_channel();
         let answers: Vec<ResponseTemplate> = answers.into_iter().collect();
-        let responder = Answers { answers, next: 0.into(), heard };
+        let arrivals = Arc::default();
+        let responder = Answers { answers, arrivals: Arc::clone(&arrivals), heard };
         Mock::given(any()).and(basic_auth(ACCOUNT_SID, AUTH_TOKEN)).respond_with(responder).mount(&server).await;
-        Self { server, requests }
+        Self { server, requests, arrivals }
     }
 
     /// `TWILIO_API_BASE`.
@@ -37,6 +41,11 @@ impl TwilioApi {
         tokio::time::timeout(PATIENCE, self.requests.recv()).await.expect("a request").expect("the API lives")
     }
 
+    /// When each request came.
+    pub(crate) fn arrivals(&self) -> Vec<Instant> {
+        self.arrivals.lock().expect("no panic").clone()
+    }
+
     /// Whether a request has come that [`Self::request`] has not told yet.
     pub(crate) fn has_more(&self) -> bool {
         !self.requests.is_empty()
@@ -45,7 +54,7 @@ impl TwilioApi {
 
 struct Answers {
     answers: Vec<ResponseTemplate>,
-    next: std::sync::atomic::AtomicUsize,
+    arrivals: Arc<Mutex<Vec<Instant>>>,
     heard: UnboundedSender<(String, Vec<(String, String)>)>,
 }
 
@@ -56,10 +65,11 @@ impl Respond for Answers {
         let path = path.strip_prefix(&account).unwrap_or(path).to_owned();
         let form = reqwest::Url::parse(&format!("form:?{}", String::from_utf8_lossy(&request.body)));
         let form = form.expect("a form").query_pairs().into_owned().collect();
+        let mut arrivals = self.arrivals.lock().expect("no panic");
+        arrivals.push(Instant::now());
         // A test that does not listen any more has ended.
         let _ = self.heard.send((path, form));
-        let next = self.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        self.answers[next.min(self.answers.len() - 1)].clone()
+        self.answers[arrivals.len().min(self.answers.len()) - 1].clone()
     }
 }
 
