@@ -62,11 +62,15 @@ impl Phone {
             opened.map_err(|_| LoadError::Answer("the stream did not open in time".to_owned()))??;
         mouths.phone(mouth, began);
         let mut heard = Heard::default();
-        while ear.hear(|message| self.hear(message, books, &mut heard)).await? {}
-        match mouths.has_hung_up() {
-            true => Ok(()),
-            false => Err(LoadError::Answer("the server ended it".to_owned())),
-        }
+        let ended = loop {
+            match ear.hear(|message| self.hear(message, books, &mut heard)).await {
+                Ok(true) => {}
+                Ok(false) => break LoadError::Answer("the server ended it".to_owned()),
+                Err(error) => break error.into(),
+            }
+        };
+        // However the other end goes that was told to: some leave what they have not read, which resets the connection.
+        if mouths.has_hung_up() { Ok(()) } else { Err(ended) }
     }
 
     fn hear(&self, message: Seen<'_>, books: &Books, heard: &mut Heard) {
