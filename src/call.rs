@@ -273,7 +273,7 @@ impl Calls {
             phone: socket,
             dial: {
                 let line = self.0.agent.clone();
-                Box::new(move || Box::pin(line.clone().dial()))
+                Box::new(move || Box::pin(line.clone().dial().in_current_span()))
             },
             requests,
             answers,

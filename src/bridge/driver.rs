@@ -292,7 +292,7 @@ impl Driver {
             }
             Poll::Ready(Some(Ok(ws::Message::Ping(_) | ws::Message::Pong(_)))) => Poll::Ready(None),
             Poll::Ready(Some(Err(error))) => {
-                tracing::warn!(parent: &self.span, "the phone leg is broken: {error}");
+                self.span.in_scope(|| tracing::warn!("the phone leg is broken: {error}"));
                 Poll::Ready(self.step(Input::Closed(Which::Phone)))
             }
             Poll::Ready(None | Some(Ok(ws::Message::Close(_)))) => Poll::Ready(self.step(Input::Closed(Which::Phone))),
@@ -321,7 +321,7 @@ impl Driver {
                     return Poll::Ready(self.step(Input::AgentConnected));
                 }
                 Err(error) => {
-                    tracing::error!(parent: &self.span, "the agent cannot be reached: {error}");
+                    self.span.in_scope(|| tracing::error!("the agent cannot be reached: {error}"));
                     self.agent = AgentLeg::Gone;
                     return Poll::Ready(self.step(Input::AgentUnreachable { for_good: error.is_for_good() }));
                 }
@@ -346,7 +346,7 @@ impl Driver {
             )) => None,
             ended @ (None | Some(Err(_) | Ok(tungstenite::Message::Close(_)))) => {
                 if let Some(Err(error)) = ended {
-                    tracing::warn!(parent: &self.span, "the agent leg is broken: {error}");
+                    self.span.in_scope(|| tracing::warn!("the agent leg is broken: {error}"));
                 }
                 self.agent = AgentLeg::Gone;
                 self.step(Input::Closed(Which::Agent))

@@ -8,7 +8,7 @@ pub(crate) mod emulator;
 pub(crate) mod feed;
 pub(crate) mod google;
 pub(crate) mod guest;
-mod phone;
+pub(crate) mod phone;
 pub(crate) mod program;
 pub(crate) mod raw;
 mod schema;

@@ -1,5 +1,6 @@
 //! What the program tells of a call – and what it must never tell: who called, what was said, and any key.
 
+use crate::harness::phone::{Phone, token_in};
 use crate::harness::program::Program;
 use crate::harness::{PATIENCE, SPEED, client, sign_in, try_sign_in};
 use bobarista::ordering::menu::Menu;
@@ -7,6 +8,7 @@ use bobarista::simulator::script::Step;
 use bobarista::simulator::{
     AgentOptions, CallReport, CallerOptions, ClosedBy, Observer, Script, SimulatedAgent, SimulatedCaller, Tapped,
 };
+use bobarista::twilio::message::MediaFormat;
 use secrecy::SecretString;
 use serde_json::Value;
 use std::collections::HashSet;
@@ -125,13 +127,11 @@ impl Told {
 
     /// The token of the call's TwiML.
     fn stream_token(&self) -> Vec<String> {
-        let parameter =
-            self.report.answer.split("name=\"token\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
-        let token = parameter.unwrap_or_else(|| panic!("no token: {}", self.report.answer));
+        let token = token_in(&self.report.answer);
         assert!(token.len() >= 32, "{token}");
-        let sent = self.wire.iter().any(|message| message.sent && message.text.contains(token));
+        let sent = self.wire.iter().any(|message| message.sent && message.text.contains(&token));
         assert!(sent, "the token went over the line");
-        vec![token.to_owned()]
+        vec![token]
     }
 }
 
@@ -218,6 +218,27 @@ async fn not_even_the_finest_level_tells_what_is_private() {
     assert!(in_call && skipped.contains("delivery_skipped"), "{skipped}");
     assert!(!told.stderr.contains('\u{1b}'), "no colours where nobody looks at a terminal");
     told.assert_discreet();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_goes_wrong_in_a_call_names_the_call() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    // No agent answers there, and none will.
+    let mut server = Program::local_server(folder.path(), "ws://127.0.0.1:9").set("LOG_FORMAT", "json").start();
+    let address = server.address().await;
+    let form = [("CallSid", "CA7"), ("From", "+15551234567"), ("To", "+15557654321")];
+    let twiml = client().post(format!("http://{address}/voice")).form(&form).send().await.expect("an answer");
+    let token = token_in(&twiml.text().await.expect("TwiML"));
+    let mut phone = Phone::open(address, "CA7", &token, MediaFormat::default()).await;
+    phone.start().await;
+    phone.send(r#"{"event":"media","streamSid":"MZCA7","media":{"track":"inbound","payload":"***"}}"#).await;
+    let mut untold = vec!["not base64", "the agent cannot be reached"];
+    while !untold.is_empty() {
+        let line = server.line(|line| untold.iter().any(|told| line.contains(told))).await;
+        untold.retain(|told| !line.contains(told));
+        let line: Value = serde_json::from_str(&line).expect("a JSON line");
+        assert_eq!(line["spans"][0]["call.sid"], "CA7", "{line}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@ use bobarista::twilio::far_end::FarEndWriter;
 use bobarista::twilio::message::{MediaFormat, Start};
 use bobarista::twilio::signature;
 use futures_util::{SinkExt as _, StreamExt as _};
+use std::net::SocketAddr;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
@@ -30,9 +31,7 @@ impl TestShop {
 
     /// Announces a call and returns the token in the TwiML.
     pub(crate) async fn announce_call(&self, call_sid: &str) -> String {
-        let twiml = self.post_call("/voice", call_sid).await.text().await.expect("TwiML");
-        let token = twiml.split_once("name=\"token\" value=\"").and_then(|(_, rest)| rest.split_once('"'));
-        token.unwrap_or_else(|| panic!("no token in {twiml}")).0.to_owned()
+        token_in(&self.post_call("/voice", call_sid).await.text().await.expect("TwiML"))
     }
 
     /// Opens a media socket for a call; `token` goes into its `start`.
@@ -41,8 +40,19 @@ impl TestShop {
     }
 
     pub(crate) async fn phone_with(&self, call_sid: &str, token: &str, media_format: MediaFormat) -> Phone {
-        let url = format!("ws://{}/twilio", self.shop.address());
-        let (socket, _) = tokio_tungstenite::connect_async(url).await.expect("an upgrade");
+        Phone::open(self.shop.address(), call_sid, token, media_format).await
+    }
+}
+
+/// The stream's token in a call's TwiML.
+pub(crate) fn token_in(twiml: &str) -> String {
+    let token = twiml.split_once("name=\"token\" value=\"").and_then(|(_, rest)| rest.split_once('"'));
+    token.unwrap_or_else(|| panic!("no token in {twiml}")).0.to_owned()
+}
+
+impl Phone {
+    pub(crate) async fn open(address: SocketAddr, call_sid: &str, token: &str, media_format: MediaFormat) -> Self {
+        let (socket, _) = tokio_tungstenite::connect_async(format!("ws://{address}/twilio")).await.expect("an upgrade");
         let writer = FarEndWriter::new(Start {
             stream_sid: format!("MZ{call_sid}"),
             call_sid: call_sid.to_owned(),
@@ -50,11 +60,9 @@ impl TestShop {
             media_format,
             parameters: [("token".to_owned(), token.to_owned())].into(),
         });
-        Phone { socket, writer }
+        Self { socket, writer }
     }
-}
 
-impl Phone {
     pub(crate) async fn send(&mut self, message: impl Into<Message>) {
         self.socket.send(message.into()).await.expect("the socket takes it");
     }
