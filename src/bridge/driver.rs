@@ -12,7 +12,7 @@ use super::wakes::{Source, Wakes};
 use crate::deepgram::line::{AgentSocket, DialError};
 use crate::deepgram::message::AgentMessage;
 use crate::tools::{DeskRequest, ToolAnswer, ToolRequest, still_working};
-use crate::twilio::message::{Media, PhoneMessage};
+use crate::twilio::message::PhoneMessage;
 use axum::extract::ws::{self, WebSocket};
 use futures_util::future::BoxFuture;
 use std::future::{Future, poll_fn};
@@ -25,7 +25,6 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Sleep};
 use tokio_tungstenite::tungstenite;
 use tokio_util::sync::CancellationToken;
-use tracing::Span;
 
 /// How long a socket may take to close before it is dropped.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
@@ -58,9 +57,6 @@ pub struct Parts {
     pub witness: Witness,
     /// Ends the call when the server stops; a token of its own, so that calls do not wait for each other's looks at it.
     pub shutdown: CancellationToken,
-    /// What is told of the call is told in it. It is entered when there may be something to tell: sound comes a hundred
-    /// times a second and says nothing.
-    pub span: Span,
 }
 
 /// A call that has ended, its legs still open.
@@ -84,11 +80,8 @@ pub async fn run(settings: SessionSettings, parts: Parts) -> Ended {
         transcript: parts.transcript,
         session: Session::new(settings),
         outputs: Vec::new(),
-        heard: Vec::new(),
-        span: parts.span,
         wakes: Wakes::new(),
         phone_first: false,
-        is_sooner: true,
         held: Held::default(),
         started: Instant::now(),
     };
@@ -153,14 +146,9 @@ struct Driver {
     dial: Dialler,
     session: Session,
     outputs: Vec<Output>,
-    /// What the caller's latest message sounds like; kept for its capacity.
-    heard: Vec<u8>,
-    span: Span,
     wakes: Wakes,
     /// Which leg is looked at first: each in its turn.
     phone_first: bool,
-    /// Whether a deadline may have come nearer since the timer was set.
-    is_sooner: bool,
     held: Held,
     started: Instant,
 }
@@ -228,12 +216,10 @@ impl Driver {
             more |= received == BATCH;
             // The deadline moves with nearly every frame, mostly away: the timer is set anew only when it has fired or
             // would fire too late.
-            if std::mem::take(&mut self.is_sooner) {
-                let deadline = self.started.checked_add(self.session.next_deadline()).unwrap_or_else(far_future);
-                if deadline < timer.deadline() {
-                    timer.as_mut().reset(deadline);
-                    self.wakes.is_new(Source::Timer);
-                }
+            let deadline = self.started.checked_add(self.session.next_deadline()).unwrap_or_else(far_future);
+            if deadline < timer.deadline() {
+                timer.as_mut().reset(deadline);
+                self.wakes.is_new(Source::Timer);
             }
             if self.wakes.is_due(Source::Timer) {
                 while timer.as_mut().poll(&mut self.wakes.context(Source::Timer)).is_ready() {
@@ -283,7 +269,6 @@ impl Driver {
                 Poll::Pending
             }
             Poll::Ready(Some(Ok(ws::Message::Text(text)))) => Poll::Ready(match PhoneMessage::parse(text.as_str()) {
-                Ok(PhoneMessage::Media(media)) if media.is_inbound() => self.hear(&media),
                 Ok(message) => self.step(Input::Phone(message)),
                 Err(error) => self.step(Input::Unreadable(Which::Phone, error.to_string().into())),
             }),
@@ -292,21 +277,11 @@ impl Driver {
             }
             Poll::Ready(Some(Ok(ws::Message::Ping(_) | ws::Message::Pong(_)))) => Poll::Ready(None),
             Poll::Ready(Some(Err(error))) => {
-                self.span.in_scope(|| tracing::warn!("the phone leg is broken: {error}"));
+                tracing::warn!("the phone leg is broken: {error}");
                 Poll::Ready(self.step(Input::Closed(Which::Phone)))
             }
             Poll::Ready(None | Some(Ok(ws::Message::Close(_)))) => Poll::Ready(self.step(Input::Closed(Which::Phone))),
         }
-    }
-
-    fn hear(&mut self, media: &Media<'_>) -> Option<EndReason> {
-        let mut heard = std::mem::take(&mut self.heard);
-        let ended = match media.decode_into(&mut heard) {
-            Ok(()) => self.step(Input::CallerAudio(&heard)),
-            Err(error) => self.step(Input::Unreadable(Which::Phone, error.to_string().into())),
-        };
-        self.heard = heard;
-        ended
     }
 
     fn poll_agent(&mut self) -> Poll<Option<EndReason>> {
@@ -321,7 +296,7 @@ impl Driver {
                     return Poll::Ready(self.step(Input::AgentConnected));
                 }
                 Err(error) => {
-                    self.span.in_scope(|| tracing::error!("the agent cannot be reached: {error}"));
+                    tracing::error!("the agent cannot be reached: {error}");
                     self.agent = AgentLeg::Gone;
                     return Poll::Ready(self.step(Input::AgentUnreachable { for_good: error.is_for_good() }));
                 }
@@ -346,7 +321,7 @@ impl Driver {
             )) => None,
             ended @ (None | Some(Err(_) | Ok(tungstenite::Message::Close(_)))) => {
                 if let Some(Err(error)) = ended {
-                    self.span.in_scope(|| tracing::warn!("the agent leg is broken: {error}"));
+                    tracing::warn!("the agent leg is broken: {error}");
                 }
                 self.agent = AgentLeg::Gone;
                 self.step(Input::Closed(Which::Agent))
@@ -388,17 +363,6 @@ impl Driver {
 
     /// One step of the session; its outputs go to the queues of the sockets and the tools.
     fn step(&mut self, input: Input<'_>) -> Option<EndReason> {
-        if matches!(input, Input::CallerAudio(_) | Input::AgentAudio(_)) {
-            return self.take(input);
-        }
-        let span = self.span.clone();
-        span.in_scope(|| self.take(input))
-    }
-
-    fn take(&mut self, input: Input<'_>) -> Option<EndReason> {
-        // A caller who is heard moves all deadlines away, but for the one of a line that is never still: that is minutes
-        // ahead, and the next input of any other kind finds it.
-        self.is_sooner |= !matches!(input, Input::CallerAudio(_));
         let now = self.started.elapsed();
         let mut outputs = std::mem::take(&mut self.outputs);
         self.session.handle(now, input, &mut outputs);

@@ -309,7 +309,8 @@ async fn a_caller_who_wants_a_person_is_put_through_to_one() {
     let call = broken_call(&script, &[("TRANSFER_NUMBER", PERSON)]).await;
     call.assert_flawless();
     assert_told(&call, &[&format!("<Dial action=\"ACTION\">{PERSON}</Dial>")]);
-    assert_eq!(call.report.marks_echoed.len(), 2, "the last words were heard");
+    let heard = &call.report.marks_echoed;
+    assert!(heard.iter().any(|mark| mark == "reply-2"), "the last words were heard: {heard:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
