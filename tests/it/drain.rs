@@ -374,8 +374,10 @@ async fn who_finds_the_line_busy_may_call_again() {
     for call_sid in ["CA2", "CA3"] {
         assert!(voice(call_sid).await.contains("on another call"));
     }
+    let mut feed = shop.staff_feed().await;
     let mut phone = shop.phone("CA1", &token).await;
     phone.start().await;
+    feed.event_of("call_started").await;
     phone.hang_up().await;
     shop.at_rest().await;
     assert!(voice("CA4").await.contains("<Stream"), "that they called before is not held against them");

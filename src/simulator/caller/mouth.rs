@@ -16,6 +16,10 @@ const TICK_MS: u32 = 20;
 const PAUSE_MS: u32 = 500;
 /// A pause after which it has finished, whatever it said.
 const LONG_PAUSE_MS: u32 = 4_000;
+/// What both last at least, in real time: however fast a call passes, a busy machine may be late by as much with the next frame,
+/// and a server takes as long to dial its agent again.
+const LEAST_PAUSE_MS: u32 = 150;
+const LEAST_LONG_PAUSE_MS: u32 = 1_500;
 /// After the last line, and this long without a sound, the caller hangs up. Real time, too.
 const GIVE_UP_MS: u32 = 20_000;
 /// Telephone keys are pressed this far apart.
@@ -214,10 +218,10 @@ impl Mouth {
             return None;
         }
         let (heard_ms, quiet_ms, since_ms) = (self.heard_ms, self.quiet_ms, self.since_ms);
-        let patience_ms = self.patience_ms.saturating_mul(self.speed);
+        let pauses = Pauses::at_speed(self.speed, self.patience_ms);
         let due = self.next.take_if(|line| match &line.deed {
             Deed::Trouble(trouble) => since_ms >= trouble.after_ms && heard_ms >= trouble.heard_ms,
-            Deed::Speak | Deed::HangUp => line.is_due(heard_ms, quiet_ms, patience_ms),
+            Deed::Speak | Deed::HangUp => line.is_due(heard_ms, quiet_ms, &pauses),
         });
         self.begun += usize::from(due.is_some());
         due
@@ -246,15 +250,37 @@ impl Mouth {
     }
 }
 
+/// How long it has to be quiet, in call time.
+struct Pauses {
+    /// When the agent has said its part.
+    short_ms: u32,
+    /// When it has said anything.
+    long_ms: u32,
+    /// When it has said nothing.
+    patience_ms: u32,
+}
+
+impl Pauses {
+    fn at_speed(speed: u32, patience_ms: u32) -> Self {
+        Self {
+            short_ms: PAUSE_MS.max(LEAST_PAUSE_MS * speed),
+            long_ms: LONG_PAUSE_MS.max(LEAST_LONG_PAUSE_MS * speed),
+            patience_ms: patience_ms.saturating_mul(speed),
+        }
+    }
+}
+
 impl Line {
-    fn is_due(&self, heard_ms: u32, quiet_ms: u32, patience_ms: u32) -> bool {
+    fn is_due(&self, heard_ms: u32, quiet_ms: u32, pauses: &Pauses) -> bool {
         if let Some(after) = self.interrupt_after_ms {
             return heard_ms > after;
         }
         // Padding and resampling may cost the agent's speech a frame or two.
         let said_its_part = heard_ms >= self.after_speech_ms / 10 * 9;
         let quiet_ms = quiet_ms.saturating_sub(self.pause_ms);
-        said_its_part && quiet_ms >= PAUSE_MS || heard_ms > 0 && quiet_ms >= LONG_PAUSE_MS || quiet_ms >= patience_ms
+        said_its_part && quiet_ms >= pauses.short_ms
+            || heard_ms > 0 && quiet_ms >= pauses.long_ms
+            || quiet_ms >= pauses.patience_ms
     }
 }
 
@@ -337,6 +363,15 @@ mod tests {
         let mouth = Mouth::new(&script("[[step]]\ncaller = \"Yes\""));
         let mut mouth = mouth.patient(Duration::from_secs(12));
         assert_eq!(ticks_until_speech(&mut mouth, |_| false), 12_000 / TICK_MS);
+    }
+
+    #[test]
+    fn pauses_of_a_fast_call_last_what_the_machine_needs() {
+        let lines = "[[step]]\ncaller = \"Hi\"\n[[step]]\nagent = \"A sentence of about forty letters, yes.\"\n[[step]]\ncaller = \"Yes\"";
+        let mut mouth = Mouth::new(&script(lines)).at_speed(20.0);
+        assert_eq!(ticks_until_speech(&mut mouth, |tick| tick < 10), 9 + 20 * LEAST_PAUSE_MS / TICK_MS);
+        finish_line(&mut mouth);
+        assert_eq!(ticks_until_speech(&mut mouth, |tick| tick < 10), 9 + 20 * LEAST_LONG_PAUSE_MS / TICK_MS);
     }
 
     #[test]

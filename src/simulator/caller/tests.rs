@@ -179,15 +179,15 @@ async fn clear_drops_what_is_queued_and_echoes_what_waits() {
 #[tokio::test]
 async fn a_frame_is_sent_every_20_ms_as_twilio_would() {
     let (address, mut frames) = peer(vec![Act::Listen]).await;
-    let options = CallerOptions { hang_up_after: Some(Duration::from_secs(1)), ..CallerOptions::default() };
+    let options = CallerOptions { hang_up_after: Some(Duration::from_secs(4)), ..CallerOptions::default() };
     let script = script("greeting = false\n[[step]]\ncaller = \"Hi\"");
     let report = call(address, &script, options).await;
-    assert_eq!((report.frames_sent, report.closed_by, report.finished), (50, ClosedBy::Caller, true));
+    assert_eq!((report.frames_sent, report.closed_by, report.finished), (200, ClosedBy::Caller, true));
     let mut sent = Vec::new();
     while let Ok(text) = frames.try_recv() {
         sent.push(text);
     }
-    assert_eq!(sent.len(), 53, "connected, start, fifty frames, stop");
+    assert_eq!(sent.len(), 203, "connected, start, two hundred frames, stop");
     let number = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap()["sequenceNumber"].clone();
     for (index, text) in sent.iter().enumerate().skip(1) {
         assert_eq!(number(text), index.to_string());
@@ -286,7 +286,7 @@ async fn every_call_ends() {
     assert_eq!(report.closed_by, ClosedBy::Limit);
     let (address, _) = peer(vec![Act::Listen]).await;
     let report = call(address, &script("greeting = false\n[[step]]\nhang_up = true"), CallerOptions::default()).await;
-    assert_eq!((report.closed_by, report.frames_sent), (ClosedBy::Caller, 24));
+    assert_eq!((report.closed_by, report.frames_sent), (ClosedBy::Caller, 149), "after the least pause, at this speed");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The shapes of tables and of what goes on at them.
 
-use super::{VISIBLE, closed, object, reference};
-use crate::table::LONGEST_TABLE;
+use super::{closed, object, reference};
+use crate::table::{LONGEST_TABLE, Name};
 use serde_json::{Map, Value, json};
 
 /// These schemas, by name.
@@ -18,7 +18,7 @@ pub(super) fn all() -> Map<String, Value> {
                 "type": "string",
                 "minLength": 1,
                 "maxLength": LONGEST_TABLE,
-                "pattern": VISIBLE,
+                "pattern": Name::PATTERN,
             },
         }),
     ));
