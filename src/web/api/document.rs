@@ -227,10 +227,12 @@ mod tests {
                     assert!(is_told, "{name}.{field} is not described");
                 }
             }
-            for field in schemas["AgentOrder"]["properties"].as_object().unwrap().keys() {
-                assert!(order.contains(field), "AgentOrder.{field} is refused");
+            for name in ["AgentOrder", "NewOrderElsewhere"] {
+                for field in schemas[name]["properties"].as_object().unwrap().keys() {
+                    assert!(order.contains(field), "{name}.{field} is refused");
+                }
             }
-            for name in ["NewOrder", "NewLine"] {
+            for name in ["NewOrder", "NewOrderElsewhere", "NewLine"] {
                 let example = &schemas[name]["examples"][0];
                 let body = if name == "NewLine" { json!({"items": [example]}) } else { example.clone() };
                 let request = CreateOrder::parse(body.to_string().as_bytes(), None).unwrap();

@@ -24,6 +24,7 @@ const PHONE_WRITTEN: &str = "^\\+[0-9]{4,15}$";
 
 /// Every schema, by name. A shop's id has nothing in it that a pattern would take for a sign.
 pub(super) fn all(menu: &Menu, shop_id: &str) -> Value {
+    let plain = ["NewOrder", "NewOrderElsewhere"].map(reference);
     let mut schemas = json!({
         "OrderStatus": {
             "description": "Where an order stands.",
@@ -72,18 +73,19 @@ pub(super) fn all(menu: &Menu, shop_id: &str) -> Value {
         ),
         "NewLine": nullable(new_line(menu)),
         "NewOrder": nullable(new_order(menu, shop_id)),
+        "NewOrderElsewhere": nullable(new_order_elsewhere(menu, shop_id)),
         "AgentOrder": nullable(agent_order(menu)),
         "AgentEnvelope": envelope(
             "An order by an AI agent. Sending it states that the customer has said yes to the whole order.",
-            "AgentOrder",
+            reference("AgentOrder"),
         ),
         "Envelope": nullable(optional(
-            envelope("An order by any other program.", "NewOrder"),
+            envelope("An order by any other program.", json!({"anyOf": plain})),
             &["idempotency_key"],
         )),
         "CreateOrder": {
             "description": "The order itself, or an envelope around it.",
-            "anyOf": [reference("NewOrder"), reference("AgentEnvelope"), reference("Envelope")],
+            "anyOf": [plain[0], plain[1], reference("AgentEnvelope"), reference("Envelope")],
         },
         "OrderPatch": order_patch(),
         "StatusChange": optional(
@@ -270,6 +272,26 @@ fn new_order(menu: &Menu, shop_id: &str) -> Value {
     })
 }
 
+/// The same under the names that other systems have for its fields.
+fn new_order_elsewhere(menu: &Menu, shop_id: &str) -> Value {
+    let mut order = new_order(menu, shop_id);
+    order["description"] = "An order in the words of other systems. Also understood: everything of NewOrder.".into();
+    let Some(properties) = order["properties"].as_object_mut() else { return order };
+    for (ours, theirs) in [
+        ("channel", "source"),
+        ("name", "customer_name"),
+        ("phone", "customer_phone"),
+        ("customer_id", "user_id"),
+        ("call_sid", "conversation_id"),
+        ("total", "total_price"),
+    ] {
+        let field = properties.remove(ours);
+        properties.extend(field.map(|field| (theirs.to_owned(), field)));
+    }
+    order["examples"] = json!([{"customer_name": "Ada", "items": [example_line(menu)]}]);
+    order
+}
+
 fn agent_order(menu: &Menu) -> Value {
     optional(
         closed(object(
@@ -289,11 +311,11 @@ fn agent_order(menu: &Menu) -> Value {
     )
 }
 
-fn envelope(description: &str, payload: &str) -> Value {
+fn envelope(description: &str, payload: Value) -> Value {
     let properties = json!({
         "version": {"const": "1.0"},
         "action": {"const": "create_order"},
-        "payload": reference(payload),
+        "payload": payload,
         "idempotency_key": key(),
     });
     closed(object(description, properties))
