@@ -342,6 +342,7 @@ impl App {
             orders: orders.clone(),
             live: live.clone(),
             feeds: feeds.clone(),
+            tables: tables.clone(),
             door: door.clone(),
         };
         let guests = Arc::new(web::tables::Desk {

@@ -45,7 +45,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 /// Tool calls on their way to a call's tools: more than the agent may have in flight, since one that is taken back makes
 /// room for another before the tools have heard of it.
@@ -273,7 +273,7 @@ impl Calls {
             phone: socket,
             dial: {
                 let line = self.0.agent.clone();
-                Box::new(move || Box::pin(line.clone().dial()))
+                Box::new(move || Box::pin(line.clone().dial().in_current_span()))
             },
             requests,
             answers,
@@ -281,8 +281,13 @@ impl Calls {
             transcript,
             witness: recorder.witness(),
             shutdown: self.0.shutdown.stop.child_token(),
+            span: Span::current(),
         };
-        let ended = driver::run(session, parts).await;
+        // A task of its own: what wakes it, a hundred times a second, is looked at by nothing else.
+        let ended = match self.tasks().spawn(driver::run(session, parts)).await {
+            Ok(ended) => ended,
+            Err(lost) => return tracing::error!("the call was lost: {lost}"),
+        };
         // Boxed: what is needed once would otherwise be the largest part of every call in progress.
         Box::pin(self.wind_up(&start.call_sid, ended, presence, recorder)).await;
     }

@@ -75,6 +75,10 @@ pub struct Present {
     pub calls: usize,
     /// Live feeds that are open, by who reads them.
     pub feeds: Vec<(&'static str, usize)>,
+    /// Sessions of guests who order together, by whose cart it is; none: it is not known.
+    pub table_sessions: Vec<(&'static str, Option<usize>)>,
+    /// Screens of those guests that are connected; none: it is not known.
+    pub table_screens: Option<usize>,
     /// Deliveries that are due, by lane; none: it is not known.
     pub due: Vec<(&'static str, Option<usize>)>,
 }
@@ -92,6 +96,11 @@ pub struct Heard {
     pub buffered: Duration,
     /// The longest that sound was held.
     pub held: Duration,
+}
+
+/// What is not known is told as such.
+fn level(count: Option<usize>) -> f64 {
+    count.map_or(f64::NAN, |count| count as f64)
 }
 
 /// The figures of a server. Cheap to clone.
@@ -141,6 +150,8 @@ struct Inner {
     deliveries_due: Series<Level>,
 
     feeds: Series<Level>,
+    table_sessions: Series<Level>,
+    table_screens: Level,
     requests: Table,
     routes: Vec<&'static str>,
 }
@@ -258,6 +269,16 @@ impl Metrics {
                 "Live feeds that are open, by who reads them",
                 Series::new("audience", ["public", "staff"], Level::default),
             ),
+            table_sessions: ours.put(
+                "table_sessions",
+                "Sessions of guests who order together, by whose cart it is",
+                Series::new("kind", ["table", "private", "ahead"], Level::default),
+            ),
+            table_screens: ours.put(
+                "table_screens",
+                "Screens of guests who order together that are connected",
+                Level::default(),
+            ),
             requests: ours.put(
                 "http_requests",
                 "Requests that were answered, by what they were for and the class of the status",
@@ -275,8 +296,12 @@ impl Metrics {
         for (audience, open) in &present.feeds {
             inner.feeds.of(audience).set(*open as f64);
         }
+        for (kind, live) in &present.table_sessions {
+            inner.table_sessions.of(kind).set(level(*live));
+        }
+        inner.table_screens.set(level(present.table_screens));
         for (lane, due) in &present.due {
-            inner.deliveries_due.of(lane).set(due.map_or(f64::NAN, |due| due as f64));
+            inner.deliveries_due.of(lane).set(level(*due));
         }
         let mut openmetrics = String::new();
         if let Err(error) = encode(&mut openmetrics, &inner.registry) {

@@ -12,7 +12,7 @@ use super::wakes::{Source, Wakes};
 use crate::deepgram::line::{AgentSocket, DialError};
 use crate::deepgram::message::AgentMessage;
 use crate::tools::{DeskRequest, ToolAnswer, ToolRequest, still_working};
-use crate::twilio::message::PhoneMessage;
+use crate::twilio::message::{Media, PhoneMessage};
 use axum::extract::ws::{self, WebSocket};
 use futures_util::future::BoxFuture;
 use std::future::{Future, poll_fn};
@@ -25,6 +25,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Sleep};
 use tokio_tungstenite::tungstenite;
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 
 /// How long a socket may take to close before it is dropped.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
@@ -57,6 +58,9 @@ pub struct Parts {
     pub witness: Witness,
     /// Ends the call when the server stops; a token of its own, so that calls do not wait for each other's looks at it.
     pub shutdown: CancellationToken,
+    /// What is told of the call is told in it. It is entered when there may be something to tell: sound comes a hundred
+    /// times a second and says nothing.
+    pub span: Span,
 }
 
 /// A call that has ended, its legs still open.
@@ -80,6 +84,8 @@ pub async fn run(settings: SessionSettings, parts: Parts) -> Ended {
         transcript: parts.transcript,
         session: Session::new(settings),
         outputs: Vec::new(),
+        heard: Vec::new(),
+        span: parts.span,
         wakes: Wakes::new(),
         phone_first: false,
         held: Held::default(),
@@ -146,6 +152,9 @@ struct Driver {
     dial: Dialler,
     session: Session,
     outputs: Vec<Output>,
+    /// What the caller's latest message sounds like; kept for its capacity.
+    heard: Vec<u8>,
+    span: Span,
     wakes: Wakes,
     /// Which leg is looked at first: each in its turn.
     phone_first: bool,
@@ -269,6 +278,7 @@ impl Driver {
                 Poll::Pending
             }
             Poll::Ready(Some(Ok(ws::Message::Text(text)))) => Poll::Ready(match PhoneMessage::parse(text.as_str()) {
+                Ok(PhoneMessage::Media(media)) if media.is_inbound() => self.hear(&media),
                 Ok(message) => self.step(Input::Phone(message)),
                 Err(error) => self.step(Input::Unreadable(Which::Phone, error.to_string().into())),
             }),
@@ -277,11 +287,21 @@ impl Driver {
             }
             Poll::Ready(Some(Ok(ws::Message::Ping(_) | ws::Message::Pong(_)))) => Poll::Ready(None),
             Poll::Ready(Some(Err(error))) => {
-                tracing::warn!("the phone leg is broken: {error}");
+                self.span.in_scope(|| tracing::warn!("the phone leg is broken: {error}"));
                 Poll::Ready(self.step(Input::Closed(Which::Phone)))
             }
             Poll::Ready(None | Some(Ok(ws::Message::Close(_)))) => Poll::Ready(self.step(Input::Closed(Which::Phone))),
         }
+    }
+
+    fn hear(&mut self, media: &Media<'_>) -> Option<EndReason> {
+        let mut heard = std::mem::take(&mut self.heard);
+        let ended = match media.decode_into(&mut heard) {
+            Ok(()) => self.step(Input::CallerAudio(&heard)),
+            Err(error) => self.step(Input::Unreadable(Which::Phone, error.to_string().into())),
+        };
+        self.heard = heard;
+        ended
     }
 
     fn poll_agent(&mut self) -> Poll<Option<EndReason>> {
@@ -296,7 +316,7 @@ impl Driver {
                     return Poll::Ready(self.step(Input::AgentConnected));
                 }
                 Err(error) => {
-                    tracing::error!("the agent cannot be reached: {error}");
+                    self.span.in_scope(|| tracing::error!("the agent cannot be reached: {error}"));
                     self.agent = AgentLeg::Gone;
                     return Poll::Ready(self.step(Input::AgentUnreachable { for_good: error.is_for_good() }));
                 }
@@ -321,7 +341,7 @@ impl Driver {
             )) => None,
             ended @ (None | Some(Err(_) | Ok(tungstenite::Message::Close(_)))) => {
                 if let Some(Err(error)) = ended {
-                    tracing::warn!("the agent leg is broken: {error}");
+                    self.span.in_scope(|| tracing::warn!("the agent leg is broken: {error}"));
                 }
                 self.agent = AgentLeg::Gone;
                 self.step(Input::Closed(Which::Agent))
@@ -363,6 +383,14 @@ impl Driver {
 
     /// One step of the session; its outputs go to the queues of the sockets and the tools.
     fn step(&mut self, input: Input<'_>) -> Option<EndReason> {
+        if matches!(input, Input::CallerAudio(_) | Input::AgentAudio(_)) {
+            return self.take(input);
+        }
+        let span = self.span.clone();
+        span.in_scope(|| self.take(input))
+    }
+
+    fn take(&mut self, input: Input<'_>) -> Option<EndReason> {
         let now = self.started.elapsed();
         let mut outputs = std::mem::take(&mut self.outputs);
         self.session.handle(now, input, &mut outputs);

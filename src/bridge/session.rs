@@ -83,8 +83,6 @@ pub struct Session {
     reply_heard: bool,
     /// When the agent's session may be renewed next.
     renew_at: Duration,
-    /// The decoded payload of one media message; kept for its capacity.
-    payload: Vec<u8>,
     /// When audio or a keep-alive last went to the agent.
     agent_fed: Duration,
     /// When the phone leg last said anything.
@@ -139,7 +137,6 @@ impl Session {
             worked: Duration::ZERO,
             reply_heard: false,
             renew_at: Duration::MAX,
-            payload: Vec::new(),
             agent_fed: Duration::ZERO,
             phone_heard: Duration::ZERO,
             bad_on_phone: 0,
@@ -170,6 +167,7 @@ impl Session {
         self.summary.duration = now;
         match input {
             Input::Phone(message) => self.on_phone(now, message, out),
+            Input::CallerAudio(mulaw) => self.on_caller_audio(now, mulaw, out),
             Input::Agent(message) => self.on_agent(now, message, out),
             Input::AgentAudio(audio) => self.on_agent_audio(now, audio, out),
             Input::Tool(answer) => self.on_tool(now, answer, out),

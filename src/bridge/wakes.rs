@@ -4,9 +4,8 @@
 //! A look at a WebSocket that has nothing prepares a read and registers wakers twice over; with a frame every 10 ms from one
 //! leg or the other, looks in vain would be the larger part of a call's own work.
 
-use futures_util::task::AtomicWaker;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Wake, Waker};
 
 /// Something that may wake a call.
@@ -28,20 +27,18 @@ impl Source {
 
 /// The sources that are to be looked at: those that have woken the call, until they say that they have nothing more.
 pub(super) struct Wakes {
-    shared: Arc<Shared>,
+    /// Who has woken the call since it was polled last, one bit a source.
+    woken: Arc<AtomicU8>,
     wakers: [Waker; SOURCES.len()],
+    /// The task that they wake.
+    call: Waker,
     due: u8,
-}
-
-#[derive(Default)]
-struct Shared {
-    woken: AtomicU8,
-    call: AtomicWaker,
 }
 
 struct Bell {
     source: Source,
-    shared: Arc<Shared>,
+    woken: Arc<AtomicU8>,
+    call: Waker,
 }
 
 impl Wake for Bell {
@@ -50,24 +47,31 @@ impl Wake for Bell {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.shared.woken.fetch_or(self.source.bit(), SeqCst);
-        self.shared.call.wake();
+        // Before the task is woken, which what it does next happens after.
+        self.woken.fetch_or(self.source.bit(), Ordering::Release);
+        self.call.wake_by_ref();
     }
 }
 
 impl Wakes {
     /// All of them are due: none has been asked to wake anybody yet.
     pub(super) fn new() -> Self {
-        let shared = Arc::new(Shared::default());
-        let waker = |source| Waker::from(Arc::new(Bell { source, shared: Arc::clone(&shared) }));
-        Self { wakers: SOURCES.map(waker), due: u8::MAX, shared }
+        Self::of(Waker::noop().clone())
+    }
+
+    fn of(call: Waker) -> Self {
+        let woken = Arc::new(AtomicU8::new(0));
+        let waker = |source| Waker::from(Arc::new(Bell { source, woken: Arc::clone(&woken), call: call.clone() }));
+        Self { wakers: SOURCES.map(waker), call, due: u8::MAX, woken }
     }
 
     /// The call is polled: who has woken it is due, and from now on wakes it again.
     pub(super) fn begin(&mut self, cx: &Context<'_>) {
-        // In this sequence: whoever comes between the two is seen in the second, and whoever comes later wakes the call.
-        self.shared.call.register(cx.waker());
-        self.due |= self.shared.woken.swap(0, SeqCst);
+        // A task keeps its waker. In another task everybody is to be asked anew, with wakers for that one.
+        if !self.call.will_wake(cx.waker()) {
+            *self = Self::of(cx.waker().clone());
+        }
+        self.due |= self.woken.swap(0, Ordering::Acquire);
     }
 
     /// Whether this source is to be looked at.
@@ -106,7 +110,7 @@ mod tests {
 
     impl Wake for Count {
         fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, SeqCst);
+            self.0.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -122,7 +126,7 @@ mod tests {
         assert_eq!(due(&wakes), SOURCES, "nobody has been looked at");
         SOURCES.into_iter().for_each(|source| wakes.rests(source));
         wakes.context(Source::Agent).waker().wake_by_ref();
-        assert_eq!((due(&wakes), count.0.load(SeqCst)), (vec![], 1), "told when the call is polled");
+        assert_eq!((due(&wakes), count.0.load(Ordering::Relaxed)), (vec![], 1), "told when the call is polled");
         wakes.begin(&Context::from_waker(&waker));
         assert_eq!(due(&wakes), [Source::Agent]);
         wakes.rests(Source::Agent);
@@ -135,13 +139,23 @@ mod tests {
     fn who_wakes_before_the_call_sleeps_is_not_forgotten() {
         let (count, mut wakes) = (Arc::new(Count::default()), Wakes::new());
         let waker = Waker::from(Arc::clone(&count));
-        SOURCES.into_iter().for_each(|source| wakes.rests(source));
-        wakes.context(Source::Timer).waker().wake_by_ref();
         wakes.begin(&Context::from_waker(&waker));
-        assert_eq!(due(&wakes), [Source::Timer]);
+        SOURCES.into_iter().for_each(|source| wakes.rests(source));
         // Between a look and the end of the poll.
         wakes.rests(Source::Timer);
         wakes.context(Source::Timer).waker().wake_by_ref();
-        assert_eq!(count.0.load(SeqCst), 1);
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        wakes.begin(&Context::from_waker(&waker));
+        assert_eq!(due(&wakes), [Source::Timer]);
+    }
+    #[test]
+    fn a_call_that_moves_to_another_task_is_woken_there() {
+        let (here, there, mut wakes) = (Arc::new(Count::default()), Arc::new(Count::default()), Wakes::new());
+        wakes.begin(&Context::from_waker(&Waker::from(Arc::clone(&here))));
+        SOURCES.into_iter().for_each(|source| wakes.rests(source));
+        wakes.begin(&Context::from_waker(&Waker::from(Arc::clone(&there))));
+        assert_eq!(due(&wakes), SOURCES, "whoever has a waker of the task before");
+        wakes.context(Source::Phone).waker().wake_by_ref();
+        assert_eq!([&here, &there].map(|count| count.0.load(Ordering::Relaxed)), [0, 1]);
     }
 }

@@ -69,7 +69,13 @@ fn what_happens_is_in_the_text() {
     metrics.barge_in(Duration::from_millis(1500));
     metrics.sound(&Heard { frames_in: 50, frames_out: 20, held: Duration::from_millis(3), ..Heard::default() });
     metrics.call_ended("goodbye", Duration::from_secs(90));
-    let present = Present { calls: 2, feeds: vec![("staff", 3)], due: vec![("texts", Some(4)), ("sheet", None)] };
+    let present = Present {
+        calls: 2,
+        feeds: vec![("staff", 3)],
+        table_sessions: vec![("private", Some(1))],
+        table_screens: Some(2),
+        due: vec![("texts", Some(4)), ("sheet", None)],
+    };
     let after = samples(&metrics.text(&present));
     for (series, value) in [
         ("bobarista_calls_active", 2.0),
@@ -98,6 +104,9 @@ fn what_happens_is_in_the_text() {
         ("bobarista_deliveries_total{kind=\"text_ready\",outcome=\"sent\"}", 1.0),
         ("bobarista_deliveries_due{lane=\"texts\"}", 4.0),
         ("bobarista_feeds_open{audience=\"staff\"}", 3.0),
+        ("bobarista_table_sessions{kind=\"private\"}", 1.0),
+        ("bobarista_table_sessions{kind=\"table\"}", 0.0),
+        ("bobarista_table_screens", 2.0),
         ("bobarista_http_requests_total{route=\"api\",status=\"4xx\"}", 1.0),
         (concat!("bobarista_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"}"), 1.0),
     ] {

@@ -212,6 +212,13 @@ pub struct Listed {
     pub ahead: Vec<Overview>,
 }
 
+impl Listed {
+    /// All sessions, wherever.
+    pub fn sessions(&self) -> impl Iterator<Item = &Overview> {
+        self.tables.iter().flat_map(|(_, sessions)| sessions).chain(&self.ahead)
+    }
+}
+
 impl Tables {
     /// Takes up the tables, and the sessions as they were when the server stopped. They live until `stop` is cancelled.
     ///

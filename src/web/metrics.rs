@@ -10,6 +10,8 @@ use crate::call::LiveCalls;
 use crate::events::Audience;
 use crate::metrics::{CONTENT_TYPE, Metrics, Present};
 use crate::order_service::{Lane, OrderService};
+use crate::table::Tables;
+use crate::table::protocol::Kind;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
@@ -38,6 +40,8 @@ pub struct Gauges {
     pub live: LiveCalls,
     /// The live feeds.
     pub feeds: FeedPlaces,
+    /// Knows the guests who order together.
+    pub tables: Tables,
     /// Who may look.
     pub door: StaffDoor,
 }
@@ -69,13 +73,19 @@ async fn scrape(State(gauges): State<Gauges>, headers: HeaderMap) -> Result<Resp
     if !is_program && !gauges.door.is_local() {
         return Err(WebError::unauthenticated());
     }
-    let Gauges { metrics, orders, live, feeds, .. } = &gauges;
+    let Gauges { metrics, orders, live, feeds, tables, .. } = &gauges;
     let [texts, sheet, webhook, pos] = Lane::ALL;
     let due = async |lane| (lane, due(orders, lane).await);
-    let (texts, sheet, webhook, pos) = tokio::join!(due(texts), due(sheet), due(webhook), due(pos));
+    let listed = tokio::time::timeout(PATIENCE, tables.list());
+    let (texts, sheet, webhook, pos, listed) = tokio::join!(due(texts), due(sheet), due(webhook), due(pos), listed);
+    let listed = listed.ok();
+    let of_kind = |kind| Some(listed.as_ref()?.sessions().filter(|session| session.kind == kind).count());
+    let kinds = [("table", Kind::Table), ("private", Kind::Private), ("ahead", Kind::Ahead)];
     let present = Present {
         calls: live.count(),
         feeds: vec![("public", feeds.open(Audience::Public)), ("staff", feeds.open(Audience::Staff))],
+        table_sessions: kinds.map(|(name, kind)| (name, of_kind(kind))).to_vec(),
+        table_screens: listed.as_ref().map(|listed| listed.sessions().map(|session| session.connected).sum()),
         due: [texts, sheet, webhook, pos].map(|(lane, due)| (lane.as_str(), due)).to_vec(),
     };
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], metrics.text(&present)).into_response())

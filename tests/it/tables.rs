@@ -27,6 +27,10 @@ async fn guests_see_each_other_and_every_change() {
         members.len() == 2 && members.iter().all(|member| member["online"] == true)
     };
     ada.expect("presence", both).await;
+    let figures = shop.get("/metrics").await.text;
+    for figure in ["sessions{kind=\"table\"} 1.0", "sessions{kind=\"ahead\"} 0.0", "screens 2.0"] {
+        assert!(figures.contains(&format!("bobarista_table_{figure}\n")), "{figure}: {figures}");
+    }
 
     let line = ada.add(2).await;
     assert_eq!((&line["owner"], &line["state"], &line["qty"]), (&json!("m1"), &json!("pending"), &json!(2)));

@@ -66,6 +66,8 @@ pub struct Phrases {
 pub enum Input<'a> {
     /// A message of the phone leg.
     Phone(PhoneMessage<'a>),
+    /// What the caller's leg sounds like: µ-law, 20 ms as a rule.
+    CallerAudio(&'a [u8]),
     /// A message of either leg that could not be understood, and why (safe to log).
     Unreadable(Leg, Cow<'a, str>),
     /// The agent's socket is open.

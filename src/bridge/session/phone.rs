@@ -3,8 +3,8 @@
 use super::super::keypad::{self, Entry};
 use super::super::moment::{Moment, Sound};
 use super::super::reply::mark_generation;
-use super::{EndReason, Leg, Output, Purpose, Session};
-use crate::twilio::message::{Media, PhoneMessage};
+use super::{EndReason, Output, Purpose, Session};
+use crate::twilio::message::PhoneMessage;
 use std::time::Duration;
 
 /// How often sound is told of.
@@ -14,7 +14,6 @@ impl Session {
     pub(super) fn on_phone(&mut self, now: Duration, message: PhoneMessage<'_>, out: &mut Vec<Output>) {
         self.phone_heard = now;
         match message {
-            PhoneMessage::Media(media) => self.on_media(now, &media, out),
             PhoneMessage::Mark { name } => {
                 if let Some(generation) = mark_generation(&name)
                     && self.replies.mark_returned(now, generation)
@@ -30,7 +29,8 @@ impl Session {
                 self.on_keys(now, entry, out);
             }
             PhoneMessage::Stop => self.end(now, EndReason::CallerHungUp, out),
-            PhoneMessage::Connected => {}
+            // Media of any other track than the caller's is our own voice.
+            PhoneMessage::Connected | PhoneMessage::Media(_) => {}
             PhoneMessage::Start(_) => {
                 self.summary.bad_messages += 1;
                 tracing::warn!("Twilio sent a second start on one stream; it is ignored");
@@ -41,26 +41,20 @@ impl Session {
         }
     }
 
-    fn on_media(&mut self, now: Duration, media: &Media<'_>, out: &mut Vec<Output>) {
-        if !media.is_inbound() {
-            return;
-        }
-        if let Err(error) = media.decode_into(&mut self.payload) {
-            self.on_unreadable(now, Leg::Phone, &error.to_string(), out);
-            return;
-        }
+    pub(super) fn on_caller_audio(&mut self, now: Duration, mulaw: &[u8], out: &mut Vec<Output>) {
+        self.phone_heard = now;
         self.bad_on_phone = 0;
-        if self.payload.is_empty() {
+        if mulaw.is_empty() {
             return;
         }
         self.summary.frames_in += 1;
         self.sound.frames_in += 1;
         if !self.link.is_gone() {
-            self.ears.listen(now, &self.payload, self.link.is_live());
+            self.ears.listen(now, mulaw, self.link.is_live());
         }
         if self.link.is_live() {
             self.agent_fed = now;
-            out.push(Output::AgentAudio(self.codec.up(&self.payload)));
+            out.push(Output::AgentAudio(self.codec.up(mulaw)));
         }
         if now.saturating_sub(self.sound_told) >= SOUND_EVERY {
             self.tell_sound(now, out);

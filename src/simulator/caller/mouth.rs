@@ -19,7 +19,7 @@ const LONG_PAUSE_MS: u32 = 4_000;
 /// What both last at least, in real time: however fast a call passes, a busy machine may be late by as much with the next frame,
 /// and a server takes as long to dial its agent again.
 const LEAST_PAUSE_MS: u32 = 150;
-const LEAST_LONG_PAUSE_MS: u32 = 1_500;
+const LEAST_LONG_PAUSE_MS: u32 = 3_000;
 /// After the last line, and this long without a sound, the caller hangs up. Real time, too.
 const GIVE_UP_MS: u32 = 20_000;
 /// Telephone keys are pressed this far apart.
@@ -368,10 +368,10 @@ mod tests {
     #[test]
     fn pauses_of_a_fast_call_last_what_the_machine_needs() {
         let lines = "[[step]]\ncaller = \"Hi\"\n[[step]]\nagent = \"A sentence of about forty letters, yes.\"\n[[step]]\ncaller = \"Yes\"";
-        let mut mouth = Mouth::new(&script(lines)).at_speed(20.0);
-        assert_eq!(ticks_until_speech(&mut mouth, |tick| tick < 10), 9 + 20 * LEAST_PAUSE_MS / TICK_MS);
+        let mut mouth = Mouth::new(&script(lines)).at_speed(10.0);
+        assert_eq!(ticks_until_speech(&mut mouth, |tick| tick < 10), 9 + 10 * LEAST_PAUSE_MS / TICK_MS);
         finish_line(&mut mouth);
-        assert_eq!(ticks_until_speech(&mut mouth, |tick| tick < 10), 9 + 20 * LEAST_LONG_PAUSE_MS / TICK_MS);
+        assert_eq!(ticks_until_speech(&mut mouth, |tick| tick < 10), 9 + 10 * LEAST_LONG_PAUSE_MS / TICK_MS);
     }
 
     #[test]
