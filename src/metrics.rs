@@ -98,11 +98,6 @@ pub struct Heard {
     pub held: Duration,
 }
 
-/// What is not known is told as such.
-fn level(count: Option<usize>) -> f64 {
-    count.map_or(f64::NAN, |count| count as f64)
-}
-
 /// The figures of a server. Cheap to clone.
 #[derive(Clone)]
 pub struct Metrics(Arc<Inner>);
@@ -443,6 +438,11 @@ fn table<'a>(
         }
     }
     table
+}
+
+/// What is not known is told as such.
+fn level(count: Option<usize>) -> f64 {
+    count.map_or(f64::NAN, |count| count as f64)
 }
 
 fn known(names: &[&'static str], name: &str) -> &'static str {

@@ -174,7 +174,8 @@ async fn an_agent_that_is_lost_twice_goes_on_with_the_conversation_and_greets_on
     let second: Vec<String> = second.iter().map(words).collect();
     let [greeting, order] = &first[..] else { panic!("{first:#?}") };
     // On a busy machine the caller may speak into it: then it is told as far as it was heard.
-    assert!(greeting.starts_with("Assistant: "), "{greeting}");
+    let heard = greeting.strip_prefix("Assistant: ").map(|heard| heard.trim_end_matches('…'));
+    assert!(heard.is_some_and(|heard| said(heard) > 0), "{greeting}");
     assert_eq!(order, "User: Taro tea.");
     assert_eq!(second[..2], first[..]);
     assert!(second.last().is_some_and(|answer| answer.starts_with("add_to_cart: {\"ok\":true")), "{second:#?}");

@@ -263,8 +263,8 @@ struct Pauses {
 impl Pauses {
     fn at_speed(speed: u32, patience_ms: u32) -> Self {
         Self {
-            short_ms: PAUSE_MS.max(LEAST_PAUSE_MS * speed),
-            long_ms: LONG_PAUSE_MS.max(LEAST_LONG_PAUSE_MS * speed),
+            short_ms: PAUSE_MS.max(LEAST_PAUSE_MS.saturating_mul(speed)),
+            long_ms: LONG_PAUSE_MS.max(LEAST_LONG_PAUSE_MS.saturating_mul(speed)),
             patience_ms: patience_ms.saturating_mul(speed),
         }
     }
