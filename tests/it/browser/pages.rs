@@ -61,6 +61,18 @@ async fn what_these_tests_look_for_is_found() {
     window.look("void document.body.appendChild(document.createElement('button'))", &[]).await;
     let faults = window.faults().await.join("\n");
     assert!(faults.contains("button-name"), "a button without a name was missed: {faults}");
+    // What appears slowly is judged as it will be; what stays pale is found.
+    let pale = |style: &str| {
+        format!(
+            "void Object.assign(document.body.appendChild(document.createElement('p')), \
+             {{ textContent: 'pale', style: '{style}' }})"
+        )
+    };
+    window.look(&pale("animation: appear 60s"), &[]).await;
+    assert_eq!(window.look("getComputedStyle(document.body.lastElementChild).opacity < 0.1", &[]).await, true);
+    assert!(!window.faults().await.join("\n").contains("color-contrast"), "what appears is no fault");
+    window.look(&pale("opacity: 0.1"), &[]).await;
+    assert!(window.faults().await.join("\n").contains("color-contrast"), "pale text was missed");
     let wide = "(() => { const wide = document.body.appendChild(document.createElement('p'));
         wide.className = 'wide'; wide.style.width = '3000px'; wide.textContent = 'x'; return scrolled().length; })()";
     assert_eq!(window.look(wide, &[]).await, 1);

@@ -246,19 +246,26 @@ impl Window {
         assert!(faults.is_empty(), "{what}: {} faults of accessibility\n{}", faults.len(), faults.join("\n"));
     }
 
-    /// What axe-core finds on the page and calls serious or critical.
+    /// What axe-core finds on the page and calls serious or critical. Meanwhile nothing moves: what appears while it is
+    /// judged is judged as it will be, not while it is still pale.
     pub(crate) async fn faults(&self) -> Vec<String> {
-        self.settle().await;
         let axe = std::fs::read_to_string(in_repository(AXE));
         let axe = axe.unwrap_or_else(|error| panic!("{AXE} cannot be read ({error}); tests/run fetches it"));
         self.tools("Runtime.evaluate", json!({"expression": axe})).await;
         let run = r"
             const done = arguments[0];
+            const still = new CSSStyleSheet();
+            still.replaceSync(`*, ::before, ::after, ::backdrop { animation: none !important; transition: none !important }`);
+            document.adoptedStyleSheets.push(still);
             axe.run(document, { resultTypes: ['violations'] }).then(
-              (found) => done(found.violations
+              (found) => found.violations
                 .filter((fault) => fault.impact === 'serious' || fault.impact === 'critical')
-                .flatMap((fault) => fault.nodes.map((node) => `${fault.id}: ${node.html}: ${node.failureSummary}`))),
-              (error) => done([String(error)]));";
+                .flatMap((fault) => fault.nodes.map((node) => `${fault.id}: ${node.html}: ${node.failureSummary}`)),
+              (error) => [String(error)],
+            ).then((faults) => {
+              document.adoptedStyleSheets = document.adoptedStyleSheets.filter((sheet) => sheet !== still);
+              done(faults);
+            });";
         let found = self.driver().execute_async(run, Vec::new()).await.expect("axe runs");
         found.convert().expect("a list")
     }
