@@ -3,6 +3,7 @@
 //! What a session decides is carried out here: told to screens, kept in the store, ordered. Nothing is locked while anything
 //! is waited for. Knows no socket and no cookie.
 
+mod guests;
 mod host;
 mod joining;
 mod kept;
@@ -14,31 +15,30 @@ mod pickup;
 mod placing;
 mod screen;
 mod screens;
+mod staff;
 
+pub use guests::{Doorway, Entrance, JoinError, Joined, Place, Turned};
 pub use joining::Shown;
 pub use passes::{Pass, Passes};
 pub use pickup::PickUp;
 pub use screen::Screen;
 pub use screens::Closing;
+pub use staff::Listed;
 
-use super::names::Name;
-use super::protocol::{Kind, Snapshot};
+use super::protocol::Kind;
 use super::secret;
-use super::session::{Door, Input, NewMember, Notice, Overview, PhoneRules, Session, Setup};
-use super::tables::{Table, TableBook, TableError};
+use super::session::{Door, Notice, PhoneRules, Session, Setup};
+use super::tables::{Table, TableBook};
 use crate::events::EventLog;
 use crate::order_service::OrderService;
 use crate::rates::{Meters, Rate};
 use crate::shop::Shop;
 use crate::store::{Store, StoreError};
-use futures_util::future::join_all;
 use host::{Command, Handle, Host};
 use jiff::{SignedDuration, Timestamp};
-use joining::Stopped;
 use limits::Limits;
 use news::Watch;
 use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, oneshot};
@@ -55,8 +55,6 @@ const OPERATIONS: Rate = Rate { burst: 20, every: Duration::from_millis(100) };
 /// Sessions that are being saved because time has come, and not because somebody waits for it. A store on disk writes one
 /// after the other.
 const SAVED_AT_ONCE: usize = 2;
-/// A session may be over between being found and being asked; each try finds another.
-const MOST_TRIES: usize = 8;
 
 /// How a member's operations are counted.
 type MemberMeters = Meters<String>;
@@ -111,112 +109,6 @@ struct Entry {
     /// Until then nobody is asked for a code.
     open_until: Timestamp,
     meters: Arc<MemberMeters>,
-}
-
-/// Where somebody wants to order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// At the table whose printed code has this token.
-    Table(String),
-    /// Before they come.
-    Ahead,
-}
-
-/// Somebody who wants to join.
-#[derive(Clone, Debug)]
-pub struct Entrance {
-    /// Where.
-    pub place: Place,
-    /// What they call themselves.
-    pub name: Name,
-    /// What they show to be let in.
-    pub shown: Shown,
-    /// Whether they want a cart of their own.
-    pub private: bool,
-    /// What their browser has shown: who is in already does not join twice.
-    pub passes: Passes,
-    /// Whom joins are counted for; none: nobody counts.
-    pub address: Option<IpAddr>,
-}
-
-/// Somebody who has joined.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Joined {
-    /// What lets them come back.
-    pub pass: Pass,
-    /// Which member they are.
-    pub member_id: String,
-    /// Whose cart it is.
-    pub kind: Kind,
-}
-
-/// Why somebody did not join.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum JoinError {
-    /// No table has such a token, or orders are not taken ahead.
-    #[error("there is no such table")]
-    NoTable,
-    /// The others have begun a while ago.
-    #[error("the others began a while ago: ask one of them for the code or an invitation")]
-    NeedsCode,
-    /// That was not the code.
-    #[error("that is not the code")]
-    WrongCode,
-    /// There were too many wrong codes; so long none is looked at.
-    #[error("there were too many wrong codes")]
-    Locked(Duration),
-    /// Too many have joined from that address.
-    #[error("too many have joined from this address")]
-    TooMany(Duration),
-    /// No member more fits in.
-    #[error("there are {MOST_MEMBERS} guests already")]
-    Full,
-    /// No session more fits in.
-    #[error("too many tables are busy at the moment")]
-    Busy,
-}
-
-/// Why somebody was turned away who wanted to come back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Turned {
-    /// They have not joined that session.
-    #[error("join first")]
-    NotMember,
-    /// It is over.
-    #[error("this is over")]
-    Over,
-    /// The server stops; it goes on with the next one.
-    #[error("this goes on in a moment")]
-    GoingAway,
-}
-
-/// What somebody finds who looks at a door.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Doorway {
-    /// The table's name.
-    pub table: Option<String>,
-    /// Whose cart would be joined.
-    pub kind: Kind,
-    /// Whether a code or an invitation is asked for.
-    pub needs_code: bool,
-    /// The session here that this browser is in already.
-    pub session: Option<String>,
-}
-
-/// All that goes on, for staff.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Listed {
-    /// Each table with its sessions, the shared one first.
-    pub tables: Vec<(Table, Vec<Overview>)>,
-    /// Sessions of those who order ahead.
-    pub ahead: Vec<Overview>,
-}
-
-impl Listed {
-    /// All sessions, wherever.
-    pub fn sessions(&self) -> impl Iterator<Item = &Overview> {
-        self.tables.iter().flat_map(|(_, sessions)| sessions).chain(&self.ahead)
-    }
 }
 
 impl Tables {
@@ -277,171 +169,7 @@ impl Tables {
     pub fn table(&self, table_id: &str) -> Option<Table> {
         self.0.book.get(table_id)
     }
-
-    /// Whether somebody may come in by there.
-    pub fn has(&self, place: &Place) -> bool {
-        self.0.found(place).is_ok()
-    }
-
-    /// All that goes on.
-    pub async fn list(&self) -> Listed {
-        let entries: Vec<(Option<String>, Entry)> =
-            self.0.live().sessions.values().map(|entry| (entry.table_id.clone(), entry.clone())).collect();
-        let asked = entries
-            .into_iter()
-            .map(|(table_id, entry)| async move { Some((table_id, ask(&entry.handle, Command::Overview).await?)) });
-        let mut overviews: Vec<(Option<String>, Overview)> = join_all(asked).await.into_iter().flatten().collect();
-        overviews.sort_by_key(|(_, overview)| (overview.kind != Kind::Table, overview.started_at));
-        let of = |id: Option<&str>| {
-            overviews.iter().filter(|(table, _)| table.as_deref() == id).map(|(_, overview)| overview.clone()).collect()
-        };
-        let tables = self.0.book.all().into_iter().map(|table| {
-            let sessions = of(Some(&table.table_id));
-            (table, sessions)
-        });
-        Listed { tables: tables.collect(), ahead: of(None) }
-    }
-
-    /// Sets up a table.
-    ///
-    /// # Errors
-    /// [`TableError`].
-    pub async fn add(&self, name: Name) -> Result<Table, TableError> {
-        self.0.book.add(name, self.0.orders.now()).await
-    }
-
-    /// Gives a table another token: its printed code opens nothing any more. Who is at the table stays.
-    ///
-    /// # Errors
-    /// [`TableError`]; the token is as it was.
-    pub async fn renew(&self, table_id: &str) -> Result<Table, TableError> {
-        let table = self.0.book.renew(table_id).await?;
-        for entry in self.0.entries_at(table_id) {
-            let news = Input::Path(path(Some(&table)));
-            // One that cannot be told is over.
-            let _ = entry.handle.send(Command::News(Box::new(news))).await;
-        }
-        Ok(table)
-    }
-
-    /// Removes a table, and ends what goes on at it.
-    ///
-    /// # Errors
-    /// [`TableError`]; the table is as it was.
-    pub async fn remove(&self, table_id: &str) -> Result<(), TableError> {
-        self.0.book.remove(table_id).await?;
-        for entry in self.0.entries_at(table_id) {
-            // As above.
-            let _ = entry.handle.send(Command::End(ENDED_BY_STAFF)).await;
-        }
-        Ok(())
-    }
-
-    /// Ends a session for staff.
-    ///
-    /// # Errors
-    /// [`Turned::Over`]: there is no such session.
-    pub async fn end(&self, session: &str) -> Result<(), Turned> {
-        let entry = self.0.entry(session).ok_or(Turned::Over)?;
-        entry.handle.send(Command::End(ENDED_BY_STAFF)).await.map_err(|_| self.0.silent())
-    }
-
-    /// What somebody finds there, and whether this browser is in already.
-    ///
-    /// # Errors
-    /// [`JoinError::NoTable`].
-    pub async fn door(&self, place: &Place, passes: &Passes) -> Result<Doorway, JoinError> {
-        let table = match self.0.found(place) {
-            Err(JoinError::NoTable) if matches!(place, Place::Table(_)) => {
-                // The table may have a new code since: who sits there reloads the page of the old one.
-                return self.0.seated(passes).await.ok_or(JoinError::NoTable);
-            }
-            table => table?,
-        };
-        let table_id = table.as_ref().map(|table| table.table_id.as_str());
-        let seat = self.0.member_of(passes, table_id, |_| true).await;
-        let shared = table_id.and_then(|id| self.0.live().shared_at(id).cloned());
-        Ok(Doorway {
-            kind: if table.is_some() { Kind::Table } else { Kind::Ahead },
-            needs_code: shared.is_some_and(|shared| self.0.orders.now() >= shared.open_until),
-            table: table.map(|table| table.name),
-            session: seat.map(|(pass, _)| pass.session),
-        })
-    }
-
-    /// Joins the session there, or begins one.
-    ///
-    /// # Errors
-    /// [`JoinError`].
-    pub async fn join(&self, entrance: Entrance) -> Result<Joined, JoinError> {
-        let inner = &self.0;
-        let table = inner.found(&entrance.place)?;
-        let kind = match (&table, entrance.private) {
-            (None, _) => Kind::Ahead,
-            (Some(_), true) => Kind::Private,
-            (Some(_), false) => Kind::Table,
-        };
-        let table_id = table.as_ref().map(|table| table.table_id.as_str());
-        if let Some((pass, member_id)) = inner.member_of(&entrance.passes, table_id, |entry| entry.kind == kind).await {
-            return Ok(Joined { pass, member_id, kind });
-        }
-        if let Some(address) = entrance.address {
-            inner.limits(kind).joins.take(address, inner.started.elapsed()).map_err(JoinError::TooMany)?;
-        }
-        let secret = secret::random();
-        for _ in 0..MOST_TRIES {
-            let (session, entry) = inner.seat(kind, table.as_ref())?;
-            let newcomer = NewMember { name: entrance.name.clone().into(), secret_hash: secret::hash(&secret) };
-            let shown = entrance.shown.clone();
-            match ask(&entry.handle, |reply| Command::Enter(newcomer, shown, reply)).await {
-                Some(Ok(member_id)) => {
-                    return Ok(Joined { pass: Pass { session, secret }, member_id, kind });
-                }
-                Some(Err(why)) => return Err(inner.refusal(why)),
-                None => {}
-            }
-        }
-        Err(JoinError::Busy)
-    }
-
-    /// Everything, as this member sees it.
-    ///
-    /// # Errors
-    /// [`Turned`].
-    pub async fn cart(&self, session: &str, passes: &Passes) -> Result<Snapshot, Turned> {
-        let (entry, secret_hash) = self.0.returning(session, passes)?;
-        ask(&entry.handle, |reply| Command::Look(secret_hash, reply))
-            .await
-            .ok_or_else(|| self.0.silent())?
-            .ok_or(Turned::NotMember)
-    }
-
-    /// Connects a screen of this member. The first thing that it is told is everything. `address`: whom the phone numbers
-    /// that it gives and the orders that it places are counted for; none: nobody counts.
-    ///
-    /// # Errors
-    /// [`Turned`].
-    pub async fn connect(&self, session: &str, passes: &Passes, address: Option<IpAddr>) -> Result<Screen, Turned> {
-        let (entry, secret_hash) = self.0.returning(session, passes)?;
-        let connected = ask(&entry.handle, |reply| Command::Connect(secret_hash, reply)).await;
-        let connected = connected.ok_or_else(|| self.0.silent())?;
-        let (id, member, queue) = connected.ok_or(Turned::NotMember)?;
-        let (session, hub) = (entry.handle, Arc::clone(&self.0));
-        let (kind, meters) = (entry.kind, entry.meters);
-        Ok(Screen { id, member, kind, queue, session, meters, hub, address, refused: 0 })
-    }
-
-    /// When an order of so many drinks could be fetched.
-    ///
-    /// # Errors
-    /// What keeps the orders from being looked at.
-    pub async fn pick_up(&self, drinks: u32) -> Result<PickUp, crate::order_service::OrderError> {
-        pickup::times(&self.0.orders, &self.0.shop, drinks).await
-    }
 }
-
-/// What guests are told whose session staff have ended.
-const ENDED_BY_STAFF: &str = "Your table was closed by our staff. Thank you for coming!";
 
 impl Inner {
     fn live(&self) -> MutexGuard<'_, Live> {
@@ -450,28 +178,6 @@ impl Inner {
 
     fn entry(&self, session: &str) -> Option<Entry> {
         self.live().sessions.get(session).cloned()
-    }
-
-    fn entries_at(&self, table_id: &str) -> Vec<Entry> {
-        let at_table = |entry: &&Entry| entry.table_id.as_deref() == Some(table_id);
-        self.live().sessions.values().filter(at_table).cloned().collect()
-    }
-
-    /// How much one address may do where carts are of this kind.
-    fn limits(&self, kind: Kind) -> &Limits {
-        match kind {
-            Kind::Table | Kind::Private => &self.at_tables,
-            Kind::Ahead => &self.ahead,
-        }
-    }
-
-    /// The table there; none: they order ahead.
-    fn found(&self, place: &Place) -> Result<Option<Table>, JoinError> {
-        match place {
-            Place::Table(token) => self.book.by_token(token).map(Some).ok_or(JoinError::NoTable),
-            Place::Ahead if self.settings.ahead => Ok(None),
-            Place::Ahead => Err(JoinError::NoTable),
-        }
     }
 
     /// The session to join: the one that goes on at the table, or a new one.
@@ -541,64 +247,17 @@ impl Inner {
         Notice { stock: self.shop.stock_in(&state), closed: self.shop.ordering_closed_in(&state, now) }
     }
 
-    /// The session, and what is kept of the secret of the pass for it.
-    fn returning(&self, session: &str, passes: &Passes) -> Result<(Entry, String), Turned> {
-        let pass = passes.of(session).ok_or(Turned::NotMember)?;
-        let entry = self.entry(session).ok_or(Turned::Over)?;
-        Ok((entry, secret::hash(&pass.secret)))
-    }
-
-    /// What a member finds whose table has another token by now: the session that they are in.
-    async fn seated(&self, passes: &Passes) -> Option<Doorway> {
-        for pass in passes.iter() {
-            let Some(Entry { kind, table_id: Some(table_id), .. }) = self.entry(&pass.session) else { continue };
-            let Some(table) = self.book.get(&table_id) else { continue };
-            if self.has_joined(pass).await.is_some() {
-                let (table, session) = (Some(table.name), Some(pass.session.clone()));
-                return Some(Doorway { table, kind, needs_code: false, session });
-            }
+    /// How much one address may do where carts are of this kind.
+    fn limits(&self, kind: Kind) -> &Limits {
+        match kind {
+            Kind::Table | Kind::Private => &self.at_tables,
+            Kind::Ahead => &self.ahead,
         }
-        None
     }
 
     /// Why a session does not answer.
     fn silent(&self) -> Turned {
         if self.stop.is_cancelled() { Turned::GoingAway } else { Turned::Over }
-    }
-
-    /// The latest of these passes for a session at that table that `is_meant`, and the member whose it is.
-    async fn member_of(
-        &self,
-        passes: &Passes,
-        table_id: Option<&str>,
-        is_meant: impl Fn(&Entry) -> bool,
-    ) -> Option<(Pass, String)> {
-        for pass in passes.iter() {
-            let entry = self.entry(&pass.session);
-            if entry.is_some_and(|entry| entry.table_id.as_deref() == table_id && is_meant(&entry))
-                && let Some(member_id) = self.has_joined(pass).await
-            {
-                return Some((pass.clone(), member_id));
-            }
-        }
-        None
-    }
-
-    /// The member whose pass it is.
-    async fn has_joined(&self, pass: &Pass) -> Option<String> {
-        let entry = self.entry(&pass.session)?;
-        ask(&entry.handle, |reply| Command::Who(secret::hash(&pass.secret), reply)).await?
-    }
-
-    fn refusal(&self, why: host::NotEntered) -> JoinError {
-        match why {
-            host::NotEntered::Stopped(Stopped::NeedsCode) => JoinError::NeedsCode,
-            host::NotEntered::Stopped(Stopped::WrongCode) => JoinError::WrongCode,
-            host::NotEntered::Stopped(Stopped::Locked(until)) => {
-                JoinError::Locked(Duration::try_from(until.duration_since(self.orders.now())).unwrap_or_default())
-            }
-            host::NotEntered::Full => JoinError::Full,
-        }
     }
 }
 

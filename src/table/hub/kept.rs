@@ -1,6 +1,6 @@
 //! What is kept of sessions, so that they outlive the server: one state of the store each, removed when it is over.
 
-use super::{Command, Inner, Live};
+use super::{Command, Inner, staff};
 use crate::store::{Store, StoreError};
 use crate::table::protocol::Kind;
 use crate::table::session::{Session, Stored};
@@ -54,11 +54,11 @@ impl Inner {
             let menu = Arc::clone(self.shop.menu());
             let session = Session::restore(session, menu, self.settings.phones.clone(), notice.clone());
             let is_orphan = table_id.as_deref().is_some_and(|table_id| self.book.get(table_id).is_none());
-            let mut live: std::sync::MutexGuard<'_, Live> = self.live();
+            let mut live = self.live();
             let entry = self.host(&mut live, state.key, kind, table_id, session, state.revision);
             if is_orphan {
                 // Its queue is empty.
-                let _ = entry.handle.try_send(Command::End(super::ENDED_BY_STAFF));
+                let _ = entry.handle.try_send(Command::End(staff::ENDED));
             }
         }
         Ok(())
