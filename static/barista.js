@@ -37,8 +37,9 @@ let snapshot = null;
 let state = "connecting";
 // Counts what was changed from here, so that an answer that was on its way meanwhile is not taken for the truth.
 let changes = 0;
-// The order that is being asked for by itself.
+// The order that is being asked for by itself, and whether something has happened since.
 let lookedFor = null;
+let looksAgain = false;
 
 openPage(text.consoleTitle);
 drawIcons();
@@ -193,9 +194,11 @@ function showDialogs() {
 // An order that is in neither list any more may only have grown old: the server tells whether there still is one.
 async function lookFor(id) {
   if (lookedFor === id) {
+    looksAgain = true;
     return;
   }
   lookedFor = id;
+  looksAgain = false;
   try {
     const order = await get(`/api/v1/orders/${encodeURIComponent(id)}`);
     if (whole.shownId() === id) {
@@ -212,6 +215,9 @@ async function lookFor(id) {
   }
   if (lookedFor === id) {
     lookedFor = null;
+    if (looksAgain && whole.shownId() === id) {
+      lookFor(id);
+    }
   }
 }
 

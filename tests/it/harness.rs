@@ -37,7 +37,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinHandle;
 
@@ -65,7 +65,8 @@ pub(crate) struct TestShop {
 pub(crate) struct StoppedShop {
     dir: tempfile::TempDir,
     settings: HashMap<String, String>,
-    address: SocketAddr,
+    /// Where it was, and will be.
+    held: TcpSocket,
 }
 
 /// A call that [`TestShop::end_call`] waits for.
@@ -140,7 +141,11 @@ impl TestShop {
         let Self { shop, dir, settings, .. } = self;
         let address = shop.address();
         shop.close().await.expect("the server stops");
-        StoppedShop { dir, settings, address }
+        // Other tests ask for any port: this one stays taken, and who connects is refused.
+        let held = TcpSocket::new_v4().expect("a socket");
+        held.set_reuseaddr(true).expect("an option of sockets");
+        held.bind(address).expect("nobody else has taken the port");
+        StoppedShop { dir, settings, held }
     }
 
     async fn open_in(
@@ -355,9 +360,9 @@ impl StoppedShop {
 
     /// Opens it again, at its address and with nobody to take calls.
     pub(crate) async fn open(self) -> TestShop {
-        let Self { dir, settings, address } = self;
+        let Self { dir, settings, held } = self;
         let agent = SimulatedAgent::start([], AgentOptions::default()).await.expect("a port for the agent");
-        let listener = TcpListener::bind(address).await.expect("nobody else has taken the port");
+        let listener = held.listen(1024).expect("the port is held");
         let shop = SimulatedShop::open_on(listener, agent, |name| settings.get(name).cloned(), Mode::Production).await;
         let ((_, events), (_, tapped)) = (unbounded_channel(), unbounded_channel());
         let (shop, observer) = (shop.expect("a shop"), Observer::default());

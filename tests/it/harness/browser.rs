@@ -169,7 +169,8 @@ impl Window {
         .await;
     }
 
-    /// What is done with an element is done again when the page has just replaced it, or something stood before it.
+    /// What is done with an element is done again when the page has just replaced it, or something stood before it. One
+    /// that an animation carries is waited for: it would be hit where it was.
     async fn with_element(
         &self,
         expression: &str,
@@ -177,8 +178,12 @@ impl Window {
         act: impl AsyncFn(WebElement) -> thirtyfour::error::WebDriverResult<()>,
     ) {
         let asked = Instant::now();
+        let at_rest = format!(
+            "((found) => found && !document.getAnimations().some((one) =>
+               one.playState === 'running' && one.effect.target.contains(found)) && found)({expression})"
+        );
         loop {
-            let found = self.until(expression, args).await;
+            let found = self.until(&at_rest, args).await;
             let element = WebElement::from_json(found, self.driver().handle().clone()).expect("an element");
             match act(element).await {
                 Ok(()) => return,
