@@ -156,7 +156,7 @@ impl Shop {
     pub fn ordering_closed_in(&self, state: &ShopState, now: Timestamp) -> Option<String> {
         let hours = self.0.menu.hours();
         if !self.0.ordering_enabled {
-            return Some("We are not taking orders by phone right now. Please try again later.".to_owned());
+            return Some("We are not taking orders right now. Please try again later.".to_owned());
         }
         match state.paused.filter(|paused| paused.holds(now)) {
             Some(Paused::UntilResumed) => {

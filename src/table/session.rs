@@ -18,7 +18,7 @@ pub use view::Overview;
 use crate::ordering::menu::{Asked, Menu};
 use crate::ordering::order::OrderId;
 use crate::ordering::phone_number::Region;
-use crate::table::protocol::{Action, Operation, RefusalCode, Refused, ServerMessage};
+use crate::table::protocol::{Action, Kind, Operation, RefusalCode, Refused, ServerMessage};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -218,13 +218,19 @@ impl Session {
 
     /// When it wants [`Input::Tick`] next, at the latest.
     pub fn next_deadline(&self) -> Timestamp {
-        let idle = later(self.kept.last_active, self.kept.idle);
+        let idle = later(self.last_awaited(), self.kept.idle);
         match self.deserted_since {
             Some(since) => later(since, DESERTED).min(idle),
             // It was just restored: since when is for the first input to say.
             None if self.is_deserted() => self.kept.last_active,
             None => idle,
         }
+    }
+
+    /// When it was used last, or will be: who orders ahead for the evening comes back to it in the evening.
+    fn last_awaited(&self) -> Timestamp {
+        let open = self.kept.orders.iter().filter(|order| self.kept.kind == Kind::Ahead && order.status.is_open());
+        open.filter_map(|order| order.ready_at).fold(self.kept.last_active, Timestamp::max)
     }
 
     /// Nobody is there, nothing was ordered, nothing is in the cart: whoever comes back misses nothing.

@@ -1,7 +1,7 @@
 // The menu: one card a drink.
 
 import { arrange, byId, element, money, say } from "../page.js";
-import { baseOf, startingAt } from "./drink.js";
+import { baseOf, isOut, startingAt } from "./drink.js";
 import { cup } from "./pictures.js";
 import { words } from "./words.js";
 
@@ -30,7 +30,7 @@ export function showMenu(menu, onChosen) {
   arrange(byId("drinks"), cards.map(({ root }) => element("li", null, root)));
   return (soldOut, isOpen) => {
     cards.forEach(({ option, root, gone }) => {
-      const isGone = soldOut.includes(option.name);
+      const isGone = isOut(base, option.name, soldOut);
       say(gone, isGone ? words.soldOut : "");
       root.classList.toggle("gone", isGone);
       root.setAttribute("aria-disabled", String(isGone || !isOpen));

@@ -160,8 +160,8 @@ export function cartPanel({ desk, menu, door, sheet, clock }) {
     refused: (error) => details.refused(error),
     /** A line in words. */
     inWords: (line) => `${line.qty > 1 ? `${words.times(line.qty)} ` : ""}${line[base]}`,
-    /** What was typed for the order that has now been placed is done with. */
-    done: () => details.done(),
+    /** An order was taken; `isOurs`: it was placed here, so that what was typed for it is done with. */
+    done: (isOurs) => details.done(isOurs),
   };
 }
 

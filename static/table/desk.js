@@ -26,6 +26,8 @@ export class Desk {
     this.isLive = false;
     // Whether the line was away for as long as people notice; at the start it is just not there yet.
     this.isLost = false;
+    // Whether the order that is told of next was placed on this screen, with what was typed here.
+    this.hasPlaced = false;
     // Whether the whole cart was asked for on this connection and is not here yet.
     this.isAsked = false;
     this.askAgain = null;
@@ -49,11 +51,13 @@ export class Desk {
     this.put({ type: "update_item", public_id: line.public_id, revision: line.revision, item });
   }
 
-  /** Takes a line out. One that was never sent is only forgotten. */
+  /** Takes a line out. One that was never sent is only forgotten; what was sent may be in the cart already. */
   remove(line) {
     if (line.isGhost) {
-      this.queue.refuse(line.public_id);
-      this.on.change();
+      if (!line.wasSent) {
+        this.queue.refuse(line.public_id);
+        this.on.change();
+      }
       return;
     }
     this.put({ type: "remove_item", public_id: line.public_id, revision: line.revision });
@@ -67,6 +71,7 @@ export class Desk {
   /** Places the order of what is shown; `details` may have `special_instructions`, `name`, `phone`, `pickup_at`. */
   place(details) {
     const { revision, total } = this.model.cart;
+    this.hasPlaced = true;
     this.put({ type: "place_order", revision, total, ...details });
   }
 
@@ -92,7 +97,8 @@ export class Desk {
 
   /**
    * The lines as they will be once everything asked for is done. `isWaiting`: something of it is not answered yet;
-   * `isLeaving`: it was taken out; `isGhost`: the server does not know it yet.
+   * `isLeaving`: it was taken out; `isGhost`: the server has not confirmed it yet, which `wasSent` it or not; `isHeld`: it
+   * has to wait until the cart is open again.
    */
   get lines() {
     const { cart } = this.model;
@@ -106,7 +112,8 @@ export class Desk {
     });
     const ghosts = asked.filter(({ type }) => type === "add_item").map(({ op_id: id, item }) => {
       const each = cents(this.menu, choicesIn(this.menu, item)) / 100;
-      const more = { public_id: id, owner: cart.you, state: "pending", isWaiting: true, isGhost: true };
+      const { waits: isHeld, wasSent } = this.queue.find(id);
+      const more = { public_id: id, owner: cart.you, state: "pending", isWaiting: true, isGhost: true, isHeld, wasSent };
       return { ...item, ...more, price: each, subtotal: each * item.qty };
     });
     return lines.concat(ghosts);
@@ -219,6 +226,7 @@ export class Desk {
     if (error.code === "CART_LOCKED" && this.queue.hold(error.op_id)) {
       return;
     }
+    this.hasPlaced = this.hasPlaced && !isOrder;
     let message = entry === null ? null : this.queue.refuse(error.op_id);
     if (error.code === "CONFLICT" && message !== null && message.public_id) {
       // All that was wanted of it is told as one.

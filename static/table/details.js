@@ -195,10 +195,13 @@ export function orderDetails(door, menu, drinks) {
       return true;
     },
 
-    done: () => {
-      wish.input.value = "";
+    /** An order was taken; `isOurs`: it was placed with these fields. What somebody typed who did not place it stays. */
+    done: (isOurs) => {
+      if (isOurs) {
+        wish.input.value = "";
+      }
       forget();
-      say(problem, "");
+      say(problem, wish.input.value.trim() === "" ? "" : words.wishesKept);
     },
   };
 }

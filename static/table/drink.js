@@ -88,10 +88,15 @@ export function rulesOf(menu, field, option) {
     .filter((one) => one !== null && one.field === field && one.option.name === option);
 }
 
+/** Whether an option is sold out; one whose name another field has, too, is told with its field's. */
+export function isOut(field, option, soldOut) {
+  return soldOut.includes(option) || soldOut.includes(`${field.name}:${option}`);
+}
+
 /** What is chosen and sold out, by name. */
 export function goneFrom(menu, drink, soldOut) {
   return menu.fields.flatMap((field) =>
-    field.options.map(({ name }) => name).filter((name) => has(drink, field, name) && soldOut.includes(name)),
+    field.options.map(({ name }) => name).filter((name) => has(drink, field, name) && isOut(field, name, soldOut)),
   );
 }
 

@@ -58,13 +58,15 @@ export function cartLines(list, menu, on) {
       say(choices, inWords(menu, drinkNow).join(" · "));
       say(note, line.note ? words.noteOf(line.note) : "");
       const gone = line.state === "pending" ? goneFrom(menu, drinkNow, soldOut) : [];
-      say(mark, gone.length > 0 ? words.soldOutLine(gone[0]) : line.isWaiting && !on.isLive() ? words.waiting : "");
+      const waits = line.isWaiting && !on.isLive() ? words.waiting : line.isHeld ? words.held : "";
+      say(mark, gone.length > 0 ? words.soldOutLine(gone[0]) : waits);
       root.classList.toggle("gone", gone.length > 0);
       root.classList.toggle("leaving", Boolean(line.isLeaving));
       root.classList.toggle("waiting", Boolean(line.isWaiting));
       tools.hidden = !isOpen || Boolean(line.isLeaving);
       amount.set(line.qty, line.qty + most, !line.isGhost);
       edit.hidden = Boolean(line.isGhost);
+      remove.hidden = Boolean(line.isGhost && line.wasSent);
     }
 
     return { root, update };

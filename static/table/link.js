@@ -14,6 +14,10 @@ const OPENING_MS = 5000;
 
 const NOT_A_MEMBER = 4001;
 const OVER = 4004;
+// One of too many screens: whoever came back at once would throw out another.
+const CROWDED = 1013;
+const CROWDED_MS = 4000;
+const UNSEEN_MS = 30000;
 
 /** The connection of one session. */
 export class Link {
@@ -124,7 +128,8 @@ export class Link {
       clearTimeout(this.timers.poll);
       this.timers.poll = setTimeout(() => this.poll(), POLL_MS);
     }
-    const wait = WAITS_MS[Math.min(this.failures, WAITS_MS.length - 1)];
+    const crowded = document.hidden ? UNSEEN_MS : CROWDED_MS;
+    const wait = code === CROWDED ? crowded : WAITS_MS[Math.min(this.failures, WAITS_MS.length - 1)];
     this.failures += 1;
     this.timers.dial = setTimeout(() => this.dial(), wait);
   }

@@ -75,8 +75,11 @@ function enter(told, menu, session) {
     refused: (error, message) => refuse(error, message),
     over: (isOver) => {
       if (desk.model.ended === null) {
-        const more = isOver ? words.overMore : words.elsewhere;
-        stop(isOver ? words.over : words.title(told.shop, told.table || words.ahead), more, words.overAgain);
+        if (isOver) {
+          isOverWith("");
+        } else {
+          stop(words.title(told.shop, told.table || words.ahead), words.elsewhere, words.overAgain);
+        }
       }
     },
   });
@@ -116,6 +119,12 @@ function enter(told, menu, session) {
     byId("open-people").hidden = isAhead;
   }
 
+  // There is nothing to come back to, for a reason of the server's or none.
+  function isOverWith(reason) {
+    const [title, more] = at.isAhead ? [words.overAhead, words.overMoreAhead] : [words.over, words.overMore];
+    stop(title, reason || more, words.overAgain);
+  }
+
   function update() {
     const { cart } = model;
     if (cart !== timed) {
@@ -126,7 +135,7 @@ function enter(told, menu, session) {
       open();
     }
     if (model.ended !== null) {
-      stop(words.over, model.ended || words.overMore, words.overAgain);
+      isOverWith(model.ended);
       return;
     }
     document.documentElement.dataset.state = desk.isLive ? "live" : desk.isLost ? "stale" : "connecting";
@@ -165,7 +174,8 @@ function enter(told, menu, session) {
       locked: () => tell(words.processedBy(who), "news"),
       confirmed: () => {
         settleProblems();
-        parts.cart.done();
+        parts.cart.done(desk.hasPlaced);
+        desk.hasPlaced = false;
         parts.cart.close();
         parts.placed.show(news.order);
         sound();
@@ -182,6 +192,9 @@ function enter(told, menu, session) {
         const { order } = news;
         if (order.status === "ready") {
           tell(words.isReady(order.order_number), "good");
+          sound();
+        } else if (order.status === "cancelled") {
+          tell(words.isCancelled(order.order_number), "lasting");
           sound();
         } else {
           tell(words.isNow(order.order_number, order.status_label), "news");

@@ -112,12 +112,12 @@ export class Queue {
   }
 
   /**
-   * An operation was refused as the cart is locked; whether it is kept until that ends: it was done, a crash has undone it,
-   * and somebody has ordered before it could be done again.
+   * An operation was refused as the cart is locked; whether it is kept until that ends: what was added is, and what was
+   * done once, a crash has undone, and somebody has ordered before it could be done again.
    */
   hold(id) {
     const entry = this.find(id);
-    if (entry === null || !entry.wasDone) {
+    if (entry === null || !(entry.wasDone || entry.message.type === "add_item")) {
       return false;
     }
     entry.waits = true;

@@ -5,7 +5,7 @@
 import { dialog } from "../dialog.js";
 import { element, money, say } from "../page.js";
 import { field as labelled } from "./join.js";
-import { broken, cents, choicesIn, choicesOf, baseOf, goneFrom, has, isMany, label, plain, rulesOf, toggled } from "./drink.js";
+import { broken, cents, choicesIn, choicesOf, baseOf, goneFrom, has, isMany, isOut, label, plain, rulesOf, toggled } from "./drink.js";
 import { picture } from "./cards.js";
 import { stepper } from "./stepper.js";
 import { words } from "./words.js";
@@ -100,8 +100,9 @@ export function drinkSheet(menu, { facts, onAdd, onChange }) {
     options.forEach(({ chipOf, option, input, why, root, field, asks }) => {
       if (chipOf) {
         const isChosen = has(draft.drink, chipOf, option.name);
-        const isGone = soldOut.includes(option.name);
-        const needs = rulesOf(menu, chipOf, option.name).find(({ required }) => soldOut.includes(required.name));
+        const isGone = isOut(chipOf, option.name, soldOut);
+        const isNeeded = ({ requiredField, required }) => isOut(requiredField, required.name, soldOut);
+        const needs = rulesOf(menu, chipOf, option.name).find(isNeeded);
         input.checked = isChosen;
         input.disabled = (isGone || Boolean(needs)) && !isChosen;
         root.classList.toggle("gone", isGone);
@@ -136,18 +137,20 @@ export function drinkSheet(menu, { facts, onAdd, onChange }) {
 
   // A rule that is broken: what the shop says of it, and the ways out of it.
   function arrangeAsks(asks, about, soldOut) {
-    const key = about.map(({ option, required }) => `${option.name}/${required.name}/${soldOut.includes(required.name)}`).join();
+    const isGone = ({ requiredField, required }) => isOut(requiredField, required.name, soldOut);
+    const key = about.map((one) => `${one.option.name}/${one.required.name}/${isGone(one)}`).join();
     if (asks.dataset.about === key) {
       return;
     }
     asks.dataset.about = key;
     asks.replaceChildren(
-      ...about.map(({ say: sentence, field, option, requiredField, required }) => {
+      ...about.map((one) => {
+        const { say: sentence, field, option, requiredField, required } = one;
         const add = element("button", "button main");
         add.type = "button";
         const price = Number(required.price || 0) > 0 ? money(required.price, symbol) : "";
         add.textContent = isMany(requiredField) ? words.addRequired(required.name, price) : words.takeInstead(required.name);
-        add.hidden = soldOut.includes(required.name);
+        add.hidden = isGone(one);
         add.addEventListener("click", () => change(requiredField, required.name));
         const leave = element("button", "button", words.leaveOff(option.name));
         leave.type = "button";

@@ -6,6 +6,7 @@ use reqwest::Method;
 use reqwest::header::COOKIE;
 use serde_json::{Value, json};
 
+mod limits;
 mod ordering;
 
 const NO_POS: &[(&str, &str)] = &[];

@@ -88,6 +88,8 @@ pub(super) struct Host {
     joined: Option<String>,
     watched: BTreeSet<OrderId>,
     saving: Saving,
+    /// Whom the order is counted for that is being placed; none: nobody.
+    counted: Option<IpAddr>,
     /// Orders that are being cancelled.
     cancelling: TaskTracker,
     /// What becomes of its last order matters after its end.
@@ -140,6 +142,7 @@ impl Host {
             joined: None,
             watched: BTreeSet::new(),
             saving: Saving { kept: revision, due: None, placement: None, underway: None, hurry: Arc::default() },
+            counted: None,
             cancelling: TaskTracker::new(),
             is_abandoned: false,
             over: false,
@@ -240,6 +243,7 @@ impl Host {
         if was_free && self.saving.placement.is_some() {
             // Another session may have taken the last one meanwhile: then this one is one more than there should be.
             let _ = self.hub.limits(self.kind).orders.take(address, self.hub.started.elapsed());
+            self.counted = Some(address);
         }
     }
 
@@ -275,10 +279,14 @@ impl Host {
     /// Gives the session an input, and does what it wants done.
     fn feed(&mut self, input: Input) {
         let moves_orders = matches!(input, Input::Placed(..) | Input::Order(_) | Input::OrderDeleted(_));
-        let placed = match &input {
-            Input::Placed(_, Ok(news)) => Some(news.order_id.clone()),
-            _ => None,
-        };
+        let mut placed = None;
+        if let Input::Placed(_, outcome) = &input {
+            placed = outcome.as_ref().ok().map(|news| news.order_id.clone());
+            // What was refused is no order.
+            if let Some(address) = self.counted.take().filter(|_| placed.is_none()) {
+                self.hub.limits(self.kind).orders.give_back(&address);
+            }
+        }
         let mut inputs = VecDeque::from([input]);
         let mut outputs = Vec::new();
         while let Some(input) = inputs.pop_front() {

@@ -58,7 +58,7 @@ impl Inner {
             let entry = self.host(&mut live, state.key, kind, table_id, session, state.revision);
             if is_orphan {
                 // Its queue is empty.
-                let _ = entry.handle.try_send(Command::End(staff::ENDED));
+                let _ = entry.handle.try_send(Command::End(staff::ended(kind)));
             }
         }
         Ok(())

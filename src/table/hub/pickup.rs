@@ -12,7 +12,8 @@ const OFFERED: usize = 48;
 pub struct PickUp {
     /// Free times, soonest first.
     pub times: Vec<Timestamp>,
-    /// When it would be ready without a time being asked for; none: the shop cannot tell, or takes no orders now.
+    /// When it would be ready without a time being asked for; none: the shop cannot tell, takes no orders now, or has slots,
+    /// of which one has to be asked for: the first of `times` is as soon as possible, then.
     pub asap: Option<Timestamp>,
 }
 
@@ -20,6 +21,7 @@ pub struct PickUp {
 pub(super) async fn times(orders: &OrderService, shop: &Shop, drinks: u32) -> Result<PickUp, OrderError> {
     let now = orders.now();
     let Load { ahead, due } = orders.load().await?;
-    let asap = shop.ordering_closed(now).is_none().then(|| shop.ready_at(now, ahead, drinks)).flatten();
+    let may_be_asap = shop.menu().slots().is_none() && shop.ordering_closed(now).is_none();
+    let asap = may_be_asap.then(|| shop.ready_at(now, ahead, drinks)).flatten();
     Ok(PickUp { times: shop.free_pickups(now, drinks, ahead, &due, OFFERED), asap })
 }

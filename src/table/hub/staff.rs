@@ -8,7 +8,12 @@ use crate::table::tables::{Table, TableError};
 use futures_util::future::join_all;
 
 /// What guests are told whose session staff have ended.
-pub(super) const ENDED: &str = "Your table was closed by our staff. Thank you for coming!";
+pub(super) fn ended(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Table | Kind::Private => "Your table was closed by our staff. Thank you for coming!",
+        Kind::Ahead => "This cart was closed by our staff.",
+    }
+}
 
 /// All that goes on, for staff.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,7 +81,7 @@ impl Tables {
         self.0.book.remove(table_id).await?;
         for entry in self.0.entries_at(table_id) {
             // As above.
-            let _ = entry.handle.send(Command::End(ENDED)).await;
+            let _ = entry.handle.send(Command::End(ended(entry.kind))).await;
         }
         Ok(())
     }
@@ -87,7 +92,7 @@ impl Tables {
     /// [`Turned::Over`]: there is no such session.
     pub async fn end(&self, session: &str) -> Result<(), Turned> {
         let entry = self.0.entry(session).ok_or(Turned::Over)?;
-        entry.handle.send(Command::End(ENDED)).await.map_err(|_| self.0.silent())
+        entry.handle.send(Command::End(ended(entry.kind))).await.map_err(|_| self.0.silent())
     }
 }
 

@@ -147,6 +147,7 @@ Promise.all(["model", "queue", "desk", "drink", "details"].map((name) => import(
     const both = drink.toggled(art, menu.fields[1], "cream");
     is("kept", [drink.broken(menu, both).length, drink.cents(menu, both), both.tops], [0, 630, ["cream", "art"]]);
     is("sold out", drink.goneFrom(menu, both, ["art"]), ["art"]);
+    is("sold out where two fields have it", drink.goneFrom(menu, both, ["tops:art", "size:cream"]), ["art"]);
 
     // A time that is gone is not replaced by another, and a failed order keeps its wishes.
     const details = orderDetails({ kind: "ahead" }, { time_zone: "UTC", slots: {} }, () => 1);
@@ -177,6 +178,12 @@ Promise.all(["model", "queue", "desk", "drink", "details"].map((name) => import(
     wishes.value = "No nuts at all";
     details.update(idle, false);
     is("gone with their order", wishes.value, "");
+    wishes.value = "Nut allergy";
+    const told = () => details.root.querySelector("[role=alert]").textContent.includes("was not part of the order");
+    details.done(false);
+    is("another has ordered", [wishes.value, told()], ["Nut allergy", true]);
+    details.done(true);
+    is("ordered", [wishes.value, told()], ["", false]);
 
     // A desk whose server is this test.
     let tell = () => {};
@@ -227,9 +234,23 @@ Promise.all(["model", "queue", "desk", "drink", "details"].map((name) => import(
     say({ type: "saved", revision: 9 });
     is("and is there", [desk.lines.length, desk.queue.entries.length], [1, 0]);
 
+    // What is added as somebody orders waits for the order to be through; only what was never sent can be forgotten.
+    desk.add({ flavor: "tea", qty: 2 });
+    const [addition] = wire.sent.splice(0);
+    say({ ...lock, revision: 10 });
+    say({ type: "error", op_id: addition.op_id, code: "CART_LOCKED", message: "Locked." });
+    const ghost = () => desk.lines.find(({ isGhost }) => isGhost);
+    is("held", [ghost().isHeld, desk.waiting, refusals], [true, 1, []]);
+    desk.remove(ghost());
+    is("may be there", desk.waiting, 1);
+    say({ type: "order_confirmed", revision: 11, order_id: "O", order: { ...order, order_id: "R" }, items: [], total: 0 });
+    is("not forgotten", wire.sent.map(({ op_id: id }) => id), [addition.op_id]);
+    say({ type: "error", op_id: addition.op_id, code: "SOLD_OUT", message: "Gone." });
+    is("said in the end", [sent().length, desk.waiting, refusals.splice(0)], [1, 0, ["SOLD_OUT"]]);
+
     // A gap: everything is asked for once, and again when it was refused.
-    say(change(12, 1));
     say(change(13, 1));
+    say(change(14, 1));
     is("asked for once", sent(), ["snapshot"]);
     const again = next();
     say({ type: "error", code: "RATE_LIMITED", message: "Too fast.", retry_after_ms: 1 });
@@ -242,6 +263,19 @@ Promise.all(["model", "queue", "desk", "drink", "details"].map((name) => import(
     is("here", [sent(), desk.model.cart.revision], [[], 15]);
     say(change(17, 3));
     is("the next gap", sent(), ["snapshot"]);
+
+    // One screen too many does not come back at once, unless somebody looks at it.
+    desk.add({ flavor: "tea", qty: 1 });
+    sent();
+    const crowded = wire;
+    wire.dispatchEvent(new CloseEvent("close", { code: 1013 }));
+    desk.add({ flavor: "tea", qty: 3 });
+    desk.remove(desk.lines[desk.lines.length - 1]);
+    is("never sent, forgotten", desk.waiting, 1);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    is("lets the others be", wire === crowded, true);
+    window.dispatchEvent(new Event("online"));
+    is("comes back", wire === crowded, false);
     desk.shut();
     window.WebSocket = real;
     return faults;

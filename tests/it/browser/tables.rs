@@ -3,6 +3,7 @@
 use super::{LIVE, assert_all_quiet};
 use crate::harness::browser::{Browser, Scheme, Screen, Window};
 use crate::harness::{TestShop, client};
+use bobarista::ordering::status::OrderStatus;
 use serde_json::{Value, json};
 use std::time::Duration;
 use wiremock::matchers::method;
@@ -224,7 +225,25 @@ async fn two_who_change_one_drink_are_told_and_shown_the_truth() {
     tokio::join!(ada.look(press, &[]), grace.look(press, &[]));
     let numbers = tokio::join!(placed(&ada), placed(&grace));
     assert_eq!(numbers.0, numbers.1);
-    assert_eq!(shop.orders().await.len(), 1);
+    let orders = shop.orders().await;
+    assert_eq!(orders.len(), 1);
+
+    // Telephones lie on the table: that it was cancelled stays to be read.
+    for window in [&ada, &grace] {
+        window.click("one('#placed-dialog .button.main')", &[]).await;
+    }
+    let (id, origin) = (&orders[0].order_id, crate::harness::new_order(None).origin);
+    let cancelled = shop.shop.orders().change_status(id, OrderStatus::Cancelled, None, None, origin).await;
+    cancelled.expect("it is cancelled");
+    for window in [&ada, &grace] {
+        window.until("/was cancelled/.test(says(one('#problems')))", &[]).await;
+    }
+    add(&ada, BLACK, &[]).await;
+    grace.until("/added black milk tea/.test(says(one('#notices')))", &[]).await;
+    grace.picture("table-cancelled").await;
+    grace.assert_accessible("a table whose order was cancelled").await;
+    grace.click("one('#problems button')", &[]).await;
+    grace.until("!one('#problems .notice')", &[]).await;
     assert_all_quiet(&[&ada, &grace]).await;
 }
 

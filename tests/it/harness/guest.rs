@@ -9,6 +9,9 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
+/// Tells a server behind a proxy who asks.
+const FORWARDED: &str = "X-Forwarded-For";
+
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// A guest with one screen.
@@ -48,26 +51,41 @@ impl TestShop {
         self.post_json("/api/tables/join", body).await
     }
 
+    /// Joins by a proxy that passes on what this address asks, and connects.
+    pub(crate) async fn guest_from(&self, address: &'static str, body: &Value) -> Guest {
+        let request = client().post(self.url("/api/tables/join")).header(CONTENT_TYPE, "application/json");
+        let request = request.header(FORWARDED, address).body(body.to_string());
+        Guest::of(self, &Answer::to(request).await, Some(address)).await
+    }
+
     /// Joins at the table of this token, and connects.
     pub(crate) async fn guest(&self, token: &str, name: &str) -> Guest {
         self.guest_who(&json!({"token": token, "name": name})).await
     }
 
     pub(crate) async fn guest_who(&self, body: &Value) -> Guest {
-        let answer = self.try_join(body).await;
-        assert_eq!(answer.status, 201, "{}", answer.text);
-        let joined = answer.json();
-        let text = |name: &str| joined[name].as_str().expect("text").to_owned();
-        Guest::connect(self, answer.cookie(), text("session"), text("member_id")).await
+        Guest::of(self, &self.try_join(body).await, None).await
     }
 }
 
 /// Opens a guest's socket; the code that it was closed with, if that is what came first.
 pub(crate) async fn knock(shop: &TestShop, session: &str, cookie: Option<&str>) -> Result<(Socket, Value), u16> {
+    knock_from(shop, session, cookie, None).await
+}
+
+async fn knock_from(
+    shop: &TestShop,
+    session: &str,
+    cookie: Option<&str>,
+    address: Option<&'static str>,
+) -> Result<(Socket, Value), u16> {
     let url = format!("ws://{}/ws/tables/{session}", shop.shop.address());
     let mut request = url.into_client_request().expect("a request");
     if let Some(cookie) = cookie {
         request.headers_mut().insert(COOKIE, HeaderValue::from_str(cookie).expect("a header"));
+    }
+    if let Some(address) = address {
+        request.headers_mut().insert(FORWARDED, HeaderValue::from_static(address));
     }
     let (mut socket, _) = tokio_tungstenite::connect_async(request).await.expect("an upgrade");
     match read(&mut socket).await {
@@ -89,8 +107,12 @@ async fn read(socket: &mut Socket) -> Result<Value, u16> {
 }
 
 impl Guest {
-    async fn connect(shop: &TestShop, cookie: String, session: String, member: String) -> Self {
-        let (socket, first) = knock(shop, &session, Some(&cookie)).await.expect("a member is let in");
+    async fn of(shop: &TestShop, answer: &Answer, address: Option<&'static str>) -> Self {
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        let (joined, cookie) = (answer.json(), answer.cookie());
+        let text = |name: &str| joined[name].as_str().expect("text").to_owned();
+        let (session, member) = (text("session"), text("member_id"));
+        let (socket, first) = knock_from(shop, &session, Some(&cookie), address).await.expect("a member is let in");
         assert_eq!(first["type"], "snapshot", "{first}");
         let log = vec![(true, first.clone())];
         Self { cookie, session, member, first, log, socket, ops: 0 }

@@ -29,6 +29,24 @@ fn it_ends_when_nothing_has_happened_for_long() {
 }
 
 #[test]
+fn who_orders_ahead_for_the_evening_finds_it_in_the_evening() {
+    let mut table = Table::of(Kind::Ahead, &["Ada"]);
+    table.adds("m1", "taro", 1);
+    let view = table.view();
+    let place = json!({
+        "type": "place_order", "revision": view["revision"], "total": view["total"], "name": "Ada", "pickup_at": null
+    });
+    table.says("m1", place);
+    let evening = start_of_time() + SignedDuration::from_hours(8);
+    let news = OrderNews { ready_at: Some(evening), ..order(1, 1, table.items()) };
+    table.placed(news.clone().at_status(OrderStatus::Received));
+    assert_eq!(table.session.next_deadline(), evening + SignedDuration::from_hours(3));
+    // What is fetched is waited for no longer.
+    table.hears(OrderNews { version: 2, ..news.at_status(OrderStatus::Completed) });
+    assert_eq!(table.session.next_deadline(), table.now + SignedDuration::from_hours(3));
+}
+
+#[test]
 fn it_does_not_end_while_an_order_is_on_its_way() {
     let mut table = Table::of_two();
     table.adds("m1", "taro", 1);

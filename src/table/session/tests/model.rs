@@ -251,11 +251,12 @@ impl Screen {
 
     fn is_refused(&mut self, message: &Value) {
         let op_id = &message["op_id"];
-        let mut lost = self.kept.iter_mut().filter(|sent| sent.message["op_id"] == *op_id && sent.was_done);
-        if let Some(sent) = lost.next()
+        let is_kept =
+            |sent: &&mut Sent| sent.message["op_id"] == *op_id && (sent.was_done || sent.message["type"] == "add_item");
+        if let Some(sent) = self.kept.iter_mut().find(is_kept)
             && message["code"] == "CART_LOCKED"
         {
-            // It was done, a crash has undone it, and somebody was faster: it is done once that is over.
+            // What was added waits for the order to be through; so does what was done once and undone by a crash.
             sent.waits = true;
             return;
         }
