@@ -18,6 +18,7 @@ pub use view::Overview;
 use crate::ordering::menu::{Asked, Menu};
 use crate::ordering::order::OrderId;
 use crate::ordering::phone_number::Region;
+use crate::ordering::status::OrderStatus;
 use crate::table::protocol::{Action, Kind, Operation, RefusalCode, Refused, ServerMessage};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{HashMap, VecDeque};
@@ -26,6 +27,8 @@ use stored::Stage;
 
 /// So long nobody has to be in a session that has no orders and an empty cart until it ends.
 const DESERTED: SignedDuration = SignedDuration::from_mins(10);
+/// So long after its last use a session ahead waits for an order to be ready.
+const AWAITED: SignedDuration = SignedDuration::from_hours(20);
 /// Orders of a session that are kept though they are completed or cancelled.
 const MOST_FINISHED: usize = 30;
 
@@ -193,7 +196,7 @@ impl Session {
     }
 
     /// The orders whose changes it wants to hear of: the one on its way, those that it has given up and that are not known to
-    /// be cancelled, those that staff have cancelled and may bring back, and those of this session that are open.
+    /// be cancelled, and of this session's those that are open, or cancelled by staff who may bring them back.
     pub fn watched(&self) -> Vec<OrderId> {
         let pending = match &self.kept.stage {
             Stage::Open => None,
@@ -201,7 +204,8 @@ impl Session {
             Stage::Sent(order) | Stage::Failed { order, .. } => Some(order.as_ref()),
         };
         let given_up = self.kept.given_up.iter().chain(&self.kept.called_off);
-        let open = self.kept.orders.iter().filter(|order| order.status.is_open());
+        let may_go_on = |status: OrderStatus| status.is_open() || status == OrderStatus::Cancelled;
+        let open = self.kept.orders.iter().filter(|order| may_go_on(order.status));
         pending
             .into_iter()
             .chain(given_up)
@@ -227,10 +231,12 @@ impl Session {
         }
     }
 
-    /// When it was used last, or will be: who orders ahead for the evening comes back to it in the evening.
+    /// When it was used last, or will be: who orders ahead for the evening comes back to it in the evening. For a later day
+    /// they come with a pass that is not kept any more, so nothing is kept for them either.
     fn last_awaited(&self) -> Timestamp {
         let open = self.kept.orders.iter().filter(|order| self.kept.kind == Kind::Ahead && order.status.is_open());
-        open.filter_map(|order| order.ready_at).fold(self.kept.last_active, Timestamp::max)
+        let latest = later(self.kept.last_active, AWAITED);
+        open.filter_map(|order| order.ready_at).map(|at| at.min(latest)).fold(self.kept.last_active, Timestamp::max)
     }
 
     /// Nobody is there, nothing was ordered, nothing is in the cart: whoever comes back misses nothing.

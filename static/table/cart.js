@@ -123,7 +123,7 @@ export function cartPanel({ desk, menu, door, sheet, clock }) {
     show(desk.model.shares(lines), { soldOut, isOpen, you: cart.you, mostOf });
     empty.hidden = lines.length > 0;
     clear.hidden = lines.length < 2 || !isOpen;
-    details.update(cart, isOpen && lines.length > 0);
+    details.update(cart, isOpen && lines.length > 0, desk.isPlacing);
 
     const kind = desk.model.button(desk.isPlacing);
     const names = { place: words.place, pending: words.pending, retry: words.retry };
@@ -160,8 +160,8 @@ export function cartPanel({ desk, menu, door, sheet, clock }) {
     refused: (error) => details.refused(error),
     /** A line in words. */
     inWords: (line) => `${line.qty > 1 ? `${words.times(line.qty)} ` : ""}${line[base]}`,
-    /** An order was taken; `isOurs`: it was placed here, so that what was typed for it is done with. */
-    done: (isOurs) => details.done(isOurs),
+    /** An order was taken: what was typed for it is done with. */
+    done: () => details.done(),
   };
 }
 

@@ -26,8 +26,6 @@ export class Desk {
     this.isLive = false;
     // Whether the line was away for as long as people notice; at the start it is just not there yet.
     this.isLost = false;
-    // Whether the order that is told of next was placed on this screen, with what was typed here.
-    this.hasPlaced = false;
     // Whether the whole cart was asked for on this connection and is not here yet.
     this.isAsked = false;
     this.askAgain = null;
@@ -71,7 +69,6 @@ export class Desk {
   /** Places the order of what is shown; `details` may have `special_instructions`, `name`, `phone`, `pickup_at`. */
   place(details) {
     const { revision, total } = this.model.cart;
-    this.hasPlaced = true;
     this.put({ type: "place_order", revision, total, ...details });
   }
 
@@ -168,6 +165,7 @@ export class Desk {
       return;
     }
     const known = this.model.cart === null ? -1 : this.model.cart.revision;
+    const wasPlacing = this.queue.isPlacing;
     const news = this.model.apply(message);
     if (message.type === "snapshot") {
       this.unask();
@@ -179,6 +177,10 @@ export class Desk {
     }
     if (OPENINGS.has(message.type) && this.model.cart !== null && !this.model.cart.cart_locked) {
       this.queue.release();
+    }
+    if (message.type === "done" && wasPlacing && !this.queue.isPlacing) {
+      // It had been placed on an earlier connection, and whatever has become of it is known already.
+      this.on.news({ what: "placed" });
     }
     this.take(news);
     if (this.model.hasGap) {
@@ -224,9 +226,11 @@ export class Desk {
       return;
     }
     if (error.code === "CART_LOCKED" && this.queue.hold(error.op_id)) {
+      if (!entry.wasDone) {
+        this.on.news({ what: "held", item: entry.message.item });
+      }
       return;
     }
-    this.hasPlaced = this.hasPlaced && !isOrder;
     let message = entry === null ? null : this.queue.refuse(error.op_id);
     if (error.code === "CONFLICT" && message !== null && message.public_id) {
       // All that was wanted of it is told as one.

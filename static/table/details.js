@@ -27,6 +27,10 @@ export function orderDetails(door, menu, drinks) {
 
   const pickup = select("order-pickup", words.pickupLabel);
   pickup.root.hidden = !isAhead;
+  let hasChosen = false;
+  pickup.input.addEventListener("change", () => {
+    hasChosen = true;
+  });
 
   const countries = Array.isArray(door.text_countries) ? door.text_countries : [];
   const country = select("order-country", words.phoneCountry);
@@ -66,7 +70,8 @@ export function orderDetails(door, menu, drinks) {
 
   function offer(times, asap) {
     const chosen = pickup.input.selectedOptions[0];
-    const wasAsap = !chosen || chosen.dataset.asap === "yes" || chosen.value === "";
+    // What stands there because it is the first is as soon as possible, too.
+    const wasAsap = !chosen || !hasChosen || chosen.dataset.asap === "yes" || chosen.value === "";
     const options = [];
     if (asap) {
       const soon = choice(asap, words.pickupAsap(clockTime(asap, menu.time_zone)));
@@ -102,7 +107,8 @@ export function orderDetails(door, menu, drinks) {
   }
 
   // Whoever sends a failed order again sees what it was placed with, also where somebody else has typed it.
-  function takeUp(cart) {
+  function takeUp(cart, isPlacing) {
+    const isUnderWay = isPlacing || cart.cart_locked || Boolean(cart.pending_order_id);
     const notes = wishesOf(cart);
     const typed = wish.input.value.trim();
     if (notes !== "" && notes !== seen) {
@@ -111,9 +117,20 @@ export function orderDetails(door, menu, drinks) {
       isTakenUp = isTakenUp || typed !== notes;
       seen = notes;
       agreed = notes;
-    } else if (isTakenUp && !cart.pending_order_id) {
-      wish.input.value = typed === agreed ? "" : wish.input.value;
+    } else if (!isUnderWay && cart.order_processing_status !== "confirmed") {
+      // Called off, given up or not taken: there is no order that would have it.
+      if (isTakenUp) {
+        leaveOwn();
+      }
       forget();
+    }
+  }
+
+  // Takes away what the order has; what was typed beside it stays.
+  function leaveOwn() {
+    const typed = wish.input.value.trim();
+    if (agreed !== "" && (typed === agreed || typed.startsWith(`${agreed}; `))) {
+      wish.input.value = typed.slice(agreed.length + 2);
     }
   }
 
@@ -132,9 +149,10 @@ export function orderDetails(door, menu, drinks) {
   return {
     root,
 
-    update: (cart, isShown) => {
+    /** `isPlacing`: an order of this screen is on its way to the server. */
+    update: (cart, isShown, isPlacing) => {
       root.hidden = !isShown;
-      takeUp(cart);
+      takeUp(cart, isPlacing);
       if (isAhead && isShown && (timesFor !== Math.max(1, drinks()) || Date.now() - asked > TIMES_ANEW_MS)) {
         loadTimes();
       }
@@ -149,8 +167,8 @@ export function orderDetails(door, menu, drinks) {
       // An order that is sent again keeps the wishes that it has, unless they are taken away.
       if (wishes !== "" || wishesOf(cart) !== "") {
         details.special_instructions = wishes;
-        agreed = wishes;
       }
+      agreed = wishes;
       if (!texting.hidden && phone.input.value.trim() !== "") {
         details.phone = asDialled(phone.input.value, country.input.value, door.region);
       }
@@ -195,11 +213,9 @@ export function orderDetails(door, menu, drinks) {
       return true;
     },
 
-    /** An order was taken; `isOurs`: it was placed with these fields. What somebody typed who did not place it stays. */
-    done: (isOurs) => {
-      if (isOurs) {
-        wish.input.value = "";
-      }
+    /** An order was taken. What it does not have, as somebody else has placed it, stays. */
+    done: () => {
+      leaveOwn();
       forget();
       say(problem, wish.input.value.trim() === "" ? "" : words.wishesKept);
     },

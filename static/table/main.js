@@ -10,7 +10,7 @@ import { showMenu } from "./cards.js";
 import { Desk } from "./desk.js";
 import { baseOf, choicesIn, inWords } from "./drink.js";
 import * as door from "./join.js";
-import { settleProblems, tell } from "./news.js";
+import { settleProblems, tell, untell } from "./news.js";
 import { ordersPanel } from "./orders.js";
 import { peoplePanel } from "./people.js";
 import { placedDialog } from "./placed.js";
@@ -174,12 +174,15 @@ function enter(told, menu, session) {
       locked: () => tell(words.processedBy(who), "news"),
       confirmed: () => {
         settleProblems();
-        parts.cart.done(desk.hasPlaced);
-        desk.hasPlaced = false;
+        if (!desk.isPlacing) {
+          parts.cart.done();
+        }
         parts.cart.close();
         parts.placed.show(news.order);
         sound();
       },
+      placed: () => parts.cart.done(),
+      held: () => tell(words.heldBack(drink(news.item)), "lasting"),
       // The cart says it beside the button, where that can be seen.
       failed: () => {
         if (!news.allowRetry) {
@@ -190,6 +193,7 @@ function enter(told, menu, session) {
       },
       status: () => {
         const { order } = news;
+        untell(words.isCancelled(order.order_number));
         if (order.status === "ready") {
           tell(words.isReady(order.order_number), "good");
           sound();

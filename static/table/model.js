@@ -357,7 +357,7 @@ function missed(before, after) {
   after.orders.forEach((order) => {
     const known = before.orders.find((other) => other.order_id === order.order_id);
     if (!known) {
-      news.push({ what: "confirmed", order });
+      news.push({ what: order.status === "cancelled" ? "status" : "confirmed", order });
     } else if (known.status !== order.status) {
       news.push({ what: "status", order });
     }

@@ -39,7 +39,13 @@ export function tell(sentence, kind) {
   passing(notices).slice(0, -AT_MOST).forEach((old) => old.remove());
 }
 
-/** Takes problems away: what they were about has been settled. */
+/** Takes a problem away that is none any more. */
+export function untell(sentence) {
+  const problems = Array.from(byId("problems").children);
+  problems.filter((notice) => notice.dataset.says === sentence).forEach((notice) => notice.remove());
+}
+
+/** Takes problems away, but for those that last: what they were about has been settled. */
 export function settleProblems() {
   passing(byId("problems")).forEach((notice) => notice.remove());
 }

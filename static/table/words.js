@@ -105,6 +105,7 @@ export const words = {
   anotherOf: (drink) => `One more ${drink}`,
   waiting: "not sent yet",
   held: "waits until the order is through",
+  heldBack: (drink) => `An order was on its way just then: ${drink} was not in it, and waits until it is through.`,
   soldOutFirst: "Something in the cart is sold out. Please change or remove it.",
   soldOutLine: (option) => `${option} is sold out: please change or remove it`,
   total: "Total",

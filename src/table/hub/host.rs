@@ -241,9 +241,9 @@ impl Host {
         self.feed(Input::Operation(member, operation));
         // What was refused is no order.
         if was_free && self.saving.placement.is_some() {
+            let taken = self.hub.limits(self.kind).orders.take(address, self.hub.started.elapsed());
             // Another session may have taken the last one meanwhile: then this one is one more than there should be.
-            let _ = self.hub.limits(self.kind).orders.take(address, self.hub.started.elapsed());
-            self.counted = Some(address);
+            self.counted = taken.is_ok().then_some(address);
         }
     }
 

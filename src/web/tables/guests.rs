@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Longer than any session lasts.
+/// Longer than sessions last, unless `TABLE_IDLE_MINUTES` lets them.
 const PASS_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// The most drinks that a time is asked for.
 const MOST_DRINKS: u32 = 1_000;

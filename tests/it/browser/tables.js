@@ -49,6 +49,9 @@ Promise.all(["model", "queue", "desk", "drink", "details"].map((name) => import(
     const order = { order_id: "O", order_number: "1", status: "received", items: [] };
     is("missed", model.replace(snapshot({ revision: 12, orders: [order] })).map(({ what }) => what), ["confirmed"]);
     is("told again", model.apply({ type: "order_status", order }).length, 0);
+    const gone = { ...order, order_id: "N", status: "cancelled" };
+    is("cancelled meanwhile", model.replace(snapshot({ revision: 13, orders: [order, gone] })).map(({ what }) => what), ["status"]);
+    model.replace(snapshot({ revision: 12, orders: [order] }));
 
     // An order that was given up and made all the same is not the one that is on its way.
     const two = new Model();
@@ -157,7 +160,11 @@ Promise.all(["model", "queue", "desk", "drink", "details"].map((name) => import(
     const idle = { order_processing_status: "idle", pending_order_id: null };
     name.value = "Ada";
     offers(five, six);
+    offers(six, seven);
+    is("the first is as soon as possible", [time.value, details.given(idle)], [six, { name: "Ada", pickup_at: six }]);
+    offers(five, six);
     time.value = five;
+    time.dispatchEvent(new Event("change"));
     is("a time", details.given(idle), { name: "Ada", pickup_at: five });
     offers(six, seven);
     is("a time that is gone", [time.value, time.selectedOptions[0].disabled, details.given(idle)], [five, true, null]);
@@ -178,12 +185,29 @@ Promise.all(["model", "queue", "desk", "drink", "details"].map((name) => import(
     wishes.value = "No nuts at all";
     details.update(idle, false);
     is("gone with their order", wishes.value, "");
-    wishes.value = "Nut allergy";
     const told = () => details.root.querySelector("[role=alert]").textContent.includes("was not part of the order");
-    details.done(false);
+    const confirmed = { ...idle, order_processing_status: "confirmed" };
+    const ordered = () => {
+      details.update(confirmed, false, false);
+      details.done();
+    };
+    wishes.value = "Nut allergy";
+    ordered();
     is("another has ordered", [wishes.value, told()], ["Nut allergy", true]);
-    details.done(true);
-    is("ordered", [wishes.value, told()], ["", false]);
+    details.given(idle);
+    details.update(idle, false, true);
+    ordered();
+    is("ordered with it", [wishes.value, told()], ["", false]);
+    wishes.value = "Nut allergy";
+    details.given(idle);
+    details.update(idle, false, true);
+    details.update(idle, false, false);
+    ordered();
+    is("not taken, and another has ordered", [wishes.value, told()], ["Nut allergy", true]);
+    details.update({ ...failed, pending_notes: "No ice" }, false, false);
+    is("with another's", wishes.value, "No ice; Nut allergy");
+    ordered();
+    is("theirs is ordered", [wishes.value, told()], ["Nut allergy", true]);
 
     // A desk whose server is this test.
     let tell = () => {};
@@ -209,7 +233,8 @@ Promise.all(["model", "queue", "desk", "drink", "details"].map((name) => import(
     const sent = () => wire.sent.splice(0).map(({ type }) => type);
     const refusals = [];
     const nothing = () => {};
-    const desk = new Desk("s", menu, { change: nothing, news: nothing, over: nothing, refused: ({ code }) => refusals.push(code) });
+    const heard = [];
+    const desk = new Desk("s", menu, { change: nothing, news: ({ what }) => heard.push(what), over: nothing, refused: ({ code }) => refusals.push(code) });
     say(snapshot());
     desk.add({ flavor: "tea", qty: 1 });
     const added = { type: "add_item", op_id: wire.sent[0].op_id, by: "m1", total: 4, count: 2, line: line("l2", 1, 1) };
@@ -240,7 +265,7 @@ Promise.all(["model", "queue", "desk", "drink", "details"].map((name) => import(
     say({ ...lock, revision: 10 });
     say({ type: "error", op_id: addition.op_id, code: "CART_LOCKED", message: "Locked." });
     const ghost = () => desk.lines.find(({ isGhost }) => isGhost);
-    is("held", [ghost().isHeld, desk.waiting, refusals], [true, 1, []]);
+    is("held", [ghost().isHeld, desk.waiting, refusals, heard.pop()], [true, 1, [], "held"]);
     desk.remove(ghost());
     is("may be there", desk.waiting, 1);
     say({ type: "order_confirmed", revision: 11, order_id: "O", order: { ...order, order_id: "R" }, items: [], total: 0 });

@@ -3,6 +3,7 @@
 use super::{LIVE, assert_all_quiet};
 use crate::harness::browser::{Browser, Scheme, Screen, Window};
 use crate::harness::{TestShop, client};
+use bobarista::order_service::Origin;
 use bobarista::ordering::status::OrderStatus;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -232,14 +233,17 @@ async fn two_who_change_one_drink_are_told_and_shown_the_truth() {
     for window in [&ada, &grace] {
         window.click("one('#placed-dialog .button.main')", &[]).await;
     }
-    let (id, origin) = (&orders[0].order_id, crate::harness::new_order(None).origin);
-    let cancelled = shop.shop.orders().change_status(id, OrderStatus::Cancelled, None, None, origin).await;
-    cancelled.expect("it is cancelled");
+    let (books, id, staff) = (shop.shop.orders(), &orders[0].order_id, Origin { by: "staff", correlation_id: None });
+    let cancel = || books.change_status(id, OrderStatus::Cancelled, None, None, staff.clone());
+    cancel().await.expect("it is cancelled");
+    books.undo(id, None, staff.clone()).await.expect("a slip, which is taken back within five seconds");
     for window in [&ada, &grace] {
-        window.until("/was cancelled/.test(says(one('#problems')))", &[]).await;
+        window.until("!one('#problems .notice') && one('[data-status=received]')", &[]).await;
     }
-    add(&ada, BLACK, &[]).await;
-    grace.until("/added black milk tea/.test(says(one('#notices')))", &[]).await;
+    cancel().await.expect("it is cancelled");
+    for window in [&ada, &grace] {
+        window.until("/was cancelled/.test(says(one('#problems .notice.lasting')))", &[]).await;
+    }
     grace.picture("table-cancelled").await;
     grace.assert_accessible("a table whose order was cancelled").await;
     grace.click("one('#problems button')", &[]).await;
