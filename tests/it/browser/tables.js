@@ -289,6 +289,18 @@ Promise.all(["model", "queue", "desk", "drink", "details"].map((name) => import(
     say(change(17, 3));
     is("the next gap", sent(), ["snapshot"]);
 
+    // An order whose answer was lost with the line is known to be this screen's by the answer to its repetition.
+    say(snapshot({ revision: 17 }));
+    desk.place({});
+    const [placing] = wire.sent.splice(0);
+    const returned = next();
+    wire.dispatchEvent(new CloseEvent("close", { code: 1006 }));
+    await returned;
+    say(snapshot({ revision: 19, saved_revision: 19, orders: [{ ...order, order_id: "S" }] }));
+    is("confirmed, whosever it is", [heard.pop(), desk.isPlacing, wire.sent.pop().op_id], ["confirmed", true, placing.op_id]);
+    say({ type: "done", op_id: placing.op_id, revision: 19 });
+    is("it was ours", [heard.pop(), desk.isPlacing], ["placed", false]);
+
     // One screen too many does not come back at once, unless somebody looks at it.
     desk.add({ flavor: "tea", qty: 1 });
     sent();

@@ -67,23 +67,3 @@ async fn one_address_may_order_so_often_and_give_so_many_numbers() {
     bob.hear("order_confirmed").await;
     assert_eq!(shop.orders().await.len(), MOST + 1);
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn with_slots_the_first_time_that_is_offered_is_as_soon_as_possible() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let file = folder.path().join("shop.toml");
-    let menu = include_str!("../../../menus/boba.toml");
-    std::fs::write(&file, format!("{menu}\n[slots]\nminutes = 15\ndrinks = 20\n")).expect("a file");
-    let settings = [("ORDER_AHEAD", "true"), ("MENU_FILE", file.to_str().expect("a path"))];
-    let shop = TestShop::open_with([], &settings).await;
-    let mut ada = shop.guest_who(&json!({"ahead": true, "name": "Ada"})).await;
-    ada.add(1).await;
-    let times = shop.json("/api/tables/pickup?drinks=1").await;
-    assert_eq!(times["asap"], Value::Null, "the time of a slot has to be asked for");
-    assert!(times["times"][0].is_string(), "{times}");
-    // The first may have passed by the time that it is asked for.
-    place(&mut ada, None, times["times"][1].clone()).await;
-    let confirmed = ada.hear("order_confirmed").await;
-    let instant = |value: &Value| value.as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
-    assert_eq!(instant(&confirmed["order"]["ready_at"]), instant(&times["times"][1]));
-}

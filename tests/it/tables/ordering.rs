@@ -269,6 +269,28 @@ async fn an_order_ahead_has_a_name_and_a_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn with_slots_the_first_time_that_is_offered_is_as_soon_as_possible() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("shop.toml");
+    let menu = include_str!("../../../menus/boba.toml");
+    std::fs::write(&file, format!("{menu}\n[slots]\nminutes = 15\ndrinks = 20\n")).expect("a file");
+    let settings = [("ORDER_AHEAD", "true"), ("MENU_FILE", file.to_str().expect("a path"))];
+    let shop = TestShop::open_with([], &settings).await;
+    let mut ada = shop.guest_who(&json!({"ahead": true, "name": "Ada"})).await;
+    ada.add(1).await;
+    let offered = shop.json("/api/tables/pickup?drinks=1").await;
+    assert_eq!(offered["asap"], Value::Null, "the time of a slot has to be asked for");
+    assert!(offered["times"][0].is_string(), "{offered}");
+    // The first may have passed by the time that it is asked for.
+    let (cart, at) = (ada.cart(&shop).await, &offered["times"][1]);
+    let order = json!({"revision": cart["revision"], "total": cart["total"], "name": "Ada", "pickup_at": at});
+    ada.ask("place_order", order).await;
+    let confirmed = ada.hear("order_confirmed").await;
+    let instant = |value: &Value| value.as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+    assert_eq!(instant(&confirmed["order"]["ready_at"]), instant(at));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_nobody_uses_ends_and_an_order_stays() {
     let shop = TestShop::open_with([], &[("TABLE_IDLE_MINUTES", "5")]).await;
     let (mut ada, _bob) = two(&shop).await;
